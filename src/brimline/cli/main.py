@@ -1,0 +1,78 @@
+"""`brimline`: the commands, loaded when they are asked for, and what their errors mean to a shell."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from brimline._version import __version__
+from brimline.cli.text import clean
+from brimline.errors import BrimlineError, RunError
+
+COMMANDS = {
+    "run": ("brimline.cli.run", "Send every row of a file; run it again to resume."),
+    "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
+    "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
+    "sim": ("brimline.cli.sim", "Start a simulated provider."),
+    "config": ("brimline.cli.config", "Show what is configured, and where it was said."),
+}
+"""Command: the module that holds it as `command`, and what it does."""
+
+
+class Commands(click.Group):
+    """The group of all commands; listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of use."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="brimline")
+def cli() -> None:
+    """Run any number of LLM requests as fast as their limits allow: fill every rate limit to the brim, never over;
+    never lose a paid answer.
+    """  # noqa: D205  click shows the first paragraph
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    try:
+        code = cli.main(arguments, prog_name="brimline", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except BrimlineError as error:
+        _say(str(error))
+        code = 1 if isinstance(error, RunError) else 2
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; nothing was sent")
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        if os.environ.get("BRIMLINE_DEBUG"):
+            raise
+        _say(f"internal error: {type(error).__name__}: {error}\n  Set BRIMLINE_DEBUG=1 to see where.")
+        code = 1
+    sys.exit(code)
+
+
+def _say(message: Any) -> None:
+    sys.stderr.write(f"brimline: {clean(str(message))}\n")

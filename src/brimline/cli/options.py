@@ -1,0 +1,162 @@
+"""Options that several commands share, and what they add up to."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from brimline.config import Config, LimitRule, load_config
+from brimline.config.duration import parse_duration
+from brimline.core.quota import Dimension, Quota, parse_quotas
+from brimline.core.time import MINUTE
+from brimline.data.recipe import parse_value
+from brimline.engine.options import RunOptions, Share
+from brimline.errors import BrimlineError, ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Checked(click.ParamType[Any]):
+    """An option's text, read by a function whose `ConfigError` becomes a usage error."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except BrimlineError as error:
+            self.fail(str(error), param, ctx)
+
+
+def read_rate(text: str) -> LimitRule:
+    """Read `[REF-PATTERN=]QUOTA`."""
+    pattern, equals, quota = text.rpartition("=")
+    if equals and not pattern:
+        raise ConfigError(f"'{text}' names no model before the '='")
+    return LimitRule(pattern=pattern or "*", quotas=parse_quotas(quota), source="--rate")
+
+
+def read_concurrency(text: str) -> LimitRule:
+    """Read `[REF-PATTERN=]N`."""
+    pattern, _, number = text.rpartition("=")
+    if not number.isdecimal() or int(number) < 1:
+        raise ConfigError(f"'{number}' is no number of requests of at least 1")
+    return LimitRule(pattern=pattern or "*", concurrency=int(number), source="--concurrency")
+
+
+def read_amount(text: str) -> int:
+    """Read a number as limits have it: 500, 200k."""
+    return parse_quotas(f"{text}/min")[0].amount
+
+
+def read_param(text: str) -> tuple[str, Any]:
+    """Read `KEY=VALUE`, the value as JSON or else as text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"'{text}' is no KEY=VALUE")
+    return key, parse_value(value)
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Read `i/N`."""
+    part, _, parts = text.partition("/")
+    if not part.isdecimal() or not parts.isdecimal() or not 1 <= int(part) <= int(parts):
+        raise ConfigError(f"'{text}' is no part; write it like '1/4' up to '4/4'")
+    return int(part), int(parts)
+
+
+RATE = Checked("[PATTERN=]QUOTA", read_rate)
+CONCURRENCY = Checked("[PATTERN=]N", read_concurrency)
+AMOUNT = Checked("N", read_amount)
+PARAM = Checked("KEY=VALUE", read_param)
+SHARD = Checked("i/N", read_shard)
+SHARE = Checked("N|P%", Share.parse)
+SPAN = Checked("SECONDS", parse_duration)
+
+_INPUT = [
+    click.argument("input_", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True)),
+    click.option("-m", "--model", "models", multiple=True, metavar="REF",
+                 help="ENDPOINT/MODEL, as in openai/gpt-5-mini or sim/echo; repeatable: every row goes to each. "
+                      "Replaces the rows' own."),
+    click.option("-p", "--prompt", metavar="TEMPLATE", help="Jinja over the row's columns: 'Translate: {{ text }}'."),
+    click.option("--prompt-file", type=click.Path(path_type=Path, dir_okay=False), help="The template, in a file."),
+    click.option("--prompt-column", metavar="C", help="Column with a text, a list of turns, or messages."),
+    click.option("--system", metavar="TEMPLATE", help="System message, for rows without one."),
+    click.option("-P", "--param", "params", type=PARAM, multiple=True,
+                 help="Generation parameter, JSON or else text; wins over the row's; repeatable."),
+    click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
+                 help="Read this file instead of brimline.toml."),
+]  # fmt: skip
+_LIMITS = [
+    click.option("--rate", "rates", type=RATE, multiple=True,
+                 help="Declared limit for each model, or for those that match: '500/min', 'openai/*=200k tokens/min'; "
+                      "repeatable."),
+    click.option("--rpm", type=AMOUNT, help="Requests per minute for each model."),
+    click.option("--tpm", type=AMOUNT, help="Tokens per minute for each model."),
+    click.option("--concurrency", "concurrencies", type=CONCURRENCY, multiple=True,
+                 help="Requests in flight for each model (32), or for those that match; repeatable."),
+]  # fmt: skip
+
+
+def input_options(function: F) -> F:
+    """Add the argument and options that say what is sent."""
+    return _apply(_INPUT, function)
+
+
+def limit_options(function: F) -> F:
+    """Add the options that declare limits."""
+    return _apply(_LIMITS, function)
+
+
+def _apply(options: Sequence[Callable[[Any], Any]], function: F) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def make_config(given: dict[str, Any]) -> Config:
+    """Take the configuration's options out of `given` and read the configuration.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    rules: list[LimitRule] = [*given.pop("rates", ()), *given.pop("concurrencies", ())]
+    for name, dimension in (("rpm", Dimension.REQUESTS), ("tpm", Dimension.TOKENS)):
+        amount = given.pop(name, None)
+        if amount is not None:
+            rules.append(LimitRule(quotas=(Quota.of(amount, MINUTE, dimension),), source=f"--{name}"))
+    run = {name: given.pop(name, None) for name in ("timeout", "max_tries", "max_wait")}
+    return load_config(given.pop("config_file"), flags=rules, run=run)
+
+
+def make_options(given: dict[str, Any]) -> RunOptions:
+    """Take the run's options out of `given`.
+
+    Raises:
+        ConfigError: They contradict each other, or a file cannot be read.
+    """
+    prompt, prompt_file = given.pop("prompt"), given.pop("prompt_file")
+    column = given.get("prompt_column")
+    if sum(option is not None for option in (prompt, prompt_file, column)) > 1:
+        raise ConfigError("only one of --prompt, --prompt-file and --prompt-column can be given")
+    if prompt_file is not None:
+        prompt = _read(prompt_file)
+    models: tuple[str, ...] = given.pop("models")
+    if len(set(models)) < len(models):
+        raise ConfigError("the same --model is given twice")
+    return RunOptions(
+        input=given.pop("input_"), models=models, prompt=prompt, params=dict(given.pop("params")), **given
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--prompt-file {path}: {error}") from None

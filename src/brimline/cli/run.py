@@ -1,0 +1,207 @@
+"""`brimline run`: send every row of a file; the same command again resumes."""
+
+import asyncio
+import gc
+import logging
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brimline.cli.display import Display, make_display
+from brimline.cli.display.base import KINDS
+from brimline.cli.options import SHARD, SHARE, SPAN, input_options, limit_options, make_config, make_options
+from brimline.cli.summary import as_json, exit_code, summary
+from brimline.cli.text import plural
+from brimline.config import Config
+from brimline.engine.engine import Engine
+from brimline.engine.execution import Execution
+from brimline.engine.options import STREAM, Retry, RunOptions
+from brimline.engine.prepared import Prepared, prepare
+from brimline.engine.report import Report, StopReason
+from brimline.errors import ConfigError
+
+OPEN_FILES = 65_536
+"""The soft limit of open files is raised to this: each connection is one."""
+
+SIGNALLED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+"""Exit codes after a signal."""
+
+PATIENCE = 25.0
+"""Seconds that requests in flight have after SIGTERM; those who send it seldom wait longer."""
+
+
+@click.command(name="run")
+@input_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Results; <input stem>.results.jsonl if not given; - streams to standard output.",
+)
+@limit_options
+@click.option(
+    "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
+)
+@click.option("--timeout", type=SPAN, help="Seconds for one attempt (600).")
+@click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent.")
+@click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600).")
+@click.option(
+    "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
+)
+@click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed.")
+@click.option("--limit", type=click.IntRange(min=0), help="Send at most so many requests.")
+@click.option("--shard", type=SHARD, default="1/1", help="Send only part i of N of the rows.")
+@click.option(
+    "--retry",
+    type=click.Choice([kind.value for kind in Retry]),
+    default="transient",
+    show_default=True,
+    help="Which failed rows are sent again.",
+)
+@click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside.")
+@click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results.")
+@click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option("--json", "to_json", is_flag=True, help="Write the report to standard output as JSON.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what the engine does.")
+def command(**given: Any) -> int:
+    """Send every row of INPUT (.jsonl, .csv, or - for JSONL on standard input) and write the answers down.
+
+    Running the same command again resumes: only what is missing, changed or failed for a passing reason is sent.
+    """
+    display = make_display(given.pop("display_kind"), color=given.pop("color"), quiet=given["quiet"])
+    to_json, is_sure, quiet = given.pop("to_json"), given.pop("yes"), given.pop("quiet")
+    if given.pop("verbose"):
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    config = make_config(given)
+    options = make_options({**given, "retry": Retry(given["retry"])})
+    if to_json and options.results == STREAM:
+        raise ConfigError("--json and -o - both want standard output")
+    if options.fresh and not is_sure:
+        _ask_before_fresh(options.results)
+    with _spooled(options) as options:
+        return run(options, config, display, to_json=to_json, quiet=quiet)
+
+
+def run(options: RunOptions, config: Config, display: Display, *, to_json: bool, quiet: bool) -> int:
+    """Run a file and return the exit code."""
+    prepared = prepare(options, config)
+    if not quiet:
+        display.say(_opening(prepared))
+    _prepare_process()
+    received: list[signal.Signals] = []
+    import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(_execute(prepared, display, received))
+    code = exit_code(report, options)
+    if received and report.stopped is StopReason.INTERRUPTED:
+        code = SIGNALLED[received[0]]
+    if not quiet:
+        for line in summary(report, options):
+            display.say(line)
+    if to_json:
+        sys.stdout.buffer.write(as_json(report, code) + b"\n")
+    return code
+
+
+def _opening(prepared: Prepared) -> str:
+    """Say what is about to happen."""
+    plan = prepared.checked.plan
+    left = sum(map(len, prepared.pending.values()))
+    parts = [f"{plural(plan.requests, 'request')} to {', '.join(plan.models[:5])}"]
+    if len(plan.models) > 5:
+        parts.append(f"and {len(plan.models) - 5} more models")
+    if left < plan.requests:
+        parts.append(f"{plural(left, 'request')} to send, the rest is on file or left out")
+    if unfinished := len(prepared.history.unfinished):
+        were = "was" if unfinished == 1 else "were"
+        parts.append(
+            f"{plural(unfinished, 'request')} {were} in flight when the last run ended and may have been billed"
+        )
+    if prepared.folder is None:
+        parts.append("results go to standard output and cannot be resumed")
+    if prepared.kept_aside is not None:
+        parts.append(f"the old results are kept in {prepared.kept_aside}")
+    return "; ".join(parts)
+
+
+async def _execute(prepared: Prepared, display: Display, received: list[signal.Signals]) -> Report:
+    """Run under a display, with signals: the first one drains, the second one stops."""
+    loop = asyncio.get_running_loop()
+    async with Engine(config=prepared.config) as engine:
+        execution = Execution(engine, prepared)
+
+        def interrupt(number: signal.Signals) -> None:
+            received.append(number)
+            if len(received) > 1:
+                execution.abort(StopReason.INTERRUPTED)
+                return
+            execution.stop(StopReason.INTERRUPTED)
+            display.say(
+                "stopping: nothing more is sent, what is in flight is finished; once more to stop at once"
+            )
+            if number is not signal.SIGINT:
+                loop.call_later(PATIENCE, execution.abort, StopReason.INTERRUPTED)
+
+        for number in SIGNALLED:
+            loop.add_signal_handler(number, partial(interrupt, number))
+        following = asyncio.create_task(display.follow(execution.progress))
+        try:
+            return await execution.run()
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            for number in SIGNALLED:
+                loop.remove_signal_handler(number)
+
+
+def _prepare_process() -> None:
+    """Make the process fit for many connections and many short-lived objects."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS may refuse; fewer connections still work
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
+
+
+def _ask_before_fresh(output: Path) -> None:
+    """Paid answers are put aside only if that is meant."""
+    if (
+        output != STREAM
+        and output.exists()
+        and output.stat().st_size
+        and sys.stdin.isatty()
+        and sys.stderr.isatty()
+    ):
+        click.confirm(
+            f"{output} holds answers. Put them aside and pay for all rows again?", abort=True, err=True
+        )
+
+
+@contextmanager
+def _spooled(options: RunOptions) -> Iterator[RunOptions]:
+    """Write standard input to a file first: everything is checked before anything is sent."""
+    if options.input != STREAM:
+        yield options
+        return
+    with tempfile.TemporaryDirectory(prefix="brimline-") as folder:
+        path = Path(folder) / "stdin.jsonl"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield replace(options, input=path, output=options.results)

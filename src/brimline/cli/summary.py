@@ -1,0 +1,104 @@
+"""What is said at the end of a run: what came of it, at what rate, and what to do next."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from brimline.cli.text import plural, span
+from brimline.engine.options import RunOptions
+from brimline.engine.report import ModelReport, Report, StopReason
+from brimline.types import FaultKind
+
+REMEDIES = {
+    FaultKind.AUTH: "Check the key and what it is allowed to do, then run the same command again.",
+    FaultKind.QUOTA_EXHAUSTED: "Add credit or raise the spending limit, then run the same command again.",
+    FaultKind.NOT_FOUND: "Check the model's name and the base URL, then run the same command again.",
+    FaultKind.CONNECTION: "Check the network and the base URL, then run the same command again.",
+    FaultKind.RATE_LIMITED: "Wait until the provider's limit opens, then run the same command again.",
+}
+
+
+def summary(report: Report, options: RunOptions) -> Iterator[str]:
+    """Yield the lines of the summary."""
+    yield from report.notices
+    for model in report.models:
+        yield _model(model)
+    yield _total(report)
+    if report.error is not None:
+        yield f"The run could not go on: {report.error}. What was answered is kept; running it again resumes."
+    for what, fault in report.stops.items():
+        yield f"{what} has stopped ({fault.kind}): {fault.detail}"
+        yield f"  {REMEDIES.get(fault.kind, 'Run the same command again.')}"
+    yield from _next_steps(report, options)
+
+
+def _model(model: ModelReport) -> str:
+    parts = [f"{model.model}: {plural(model.ok, 'answer')}"]
+    if model.failed:
+        parts.append(f"{model.failed:,} failed")
+    if model.seconds > 0:
+        rate = f"{model.attempts / model.seconds * 60:,.0f} requests/min achieved"
+        if model.allowed:
+            rate += f" ({min(1.0, model.attempts / model.allowed):.0%} of what the limits allowed)"
+        parts.append(rate)
+    if model.refused:
+        parts.append(f"{model.refused:,} refused")
+    if model.retried:
+        parts.append(f"{model.retried:,} retried")
+    if model.p50 is not None and model.p95 is not None:
+        parts.append(f"p50 {model.p50:.2f} s, p95 {model.p95:.2f} s")
+    return ", ".join(parts)
+
+
+def _total(report: Report) -> str:
+    usage = report.usage
+    parts = [f"{report.ok:,} of {report.total:,} answered"]
+    if report.failed:
+        parts.append(f"{report.failed:,} failed")
+    if report.pending:
+        parts.append(f"{report.pending:,} pending")
+    parts.append(f"{plural(report.attempts, 'request')} sent in {span(report.elapsed)}")
+    if usage.input_tokens or usage.output_tokens:
+        parts.append(f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens")
+        parts.append("cost unknown")
+    return ", ".join(parts)
+
+
+def _next_steps(report: Report, options: RunOptions) -> Iterator[str]:
+    if report.superseded and report.is_ordered and report.output is not None:
+        lines = plural(report.superseded, "answer")
+        yield f"{lines} to rows that have left the input: {report.output}.superseded.jsonl"
+    if report.failed and report.output is not None:
+        yield f'Failed rows have "status": "failed" and their reason in {report.output}; --retry all sends them again.'
+    if report.output is None:
+        return
+    if report.is_complete:
+        yield f"Results: {report.output}"
+    elif options.limit is None and options.shard == (1, 1):
+        yield f"Results so far: {report.output}. Run the same command again to resume."
+    else:
+        yield f"Results so far: {report.output}."
+
+
+def exit_code(report: Report, options: RunOptions) -> int:
+    """Return what a run means to a shell, interruptions aside."""
+    if report.error is not None:
+        return 1
+    if report.stops and not report.is_waiting:
+        return 1
+    if report.is_waiting or report.stopped in {StopReason.DEADLINE, StopReason.FAILURES}:
+        return 5
+    if report.failed > options.max_failed.of(report.total):
+        return 3
+    return 0
+
+
+def as_json(report: Report, code: int) -> bytes:
+    """Return the report as one JSON object."""
+    return msgspec.json.encode({**asdict(report), "exit_code": code}, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return str(value)

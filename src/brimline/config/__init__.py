@@ -1,0 +1,9 @@
+"""Configuration: where models answer, what is allowed, how a run behaves; flags over environment over files."""
+
+from brimline.config.config import Config
+from brimline.config.endpoints import Endpoint
+from brimline.config.limits import LimitRule, ModelLimits
+from brimline.config.load import load_config
+from brimline.config.run import RunSettings
+
+__all__ = ["Config", "Endpoint", "LimitRule", "ModelLimits", "RunSettings", "load_config"]

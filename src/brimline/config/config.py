@@ -1,0 +1,66 @@
+"""The whole configuration of a run, read once and never changed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from brimline.config.endpoints import ANNOUNCED, BUILT_IN, Endpoint, find_key
+from brimline.config.limits import LimitRule, ModelLimits, limits_for
+from brimline.config.run import RunSettings
+from brimline.config.section import nearest
+from brimline.errors import ConfigError
+from brimline.types import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where models answer, what is allowed, and how a run behaves.
+
+    Attributes:
+        endpoints: Endpoints by name.
+        rules: Declared limits.
+        run: Timeouts, tries and waits.
+        files: The files that were read, the weightiest first.
+        environment: Where credentials are looked up.
+    """
+
+    endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: dict(BUILT_IN))
+    rules: tuple[LimitRule, ...] = ()
+    run: RunSettings = field(default_factory=RunSettings)
+    files: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def endpoint(self, model: str) -> tuple[str, Endpoint]:
+        """Return name and endpoint of a model reference.
+
+        Raises:
+            ConfigError: The reference has no endpoint, or there is none of that name.
+        """
+        name, slash, rest = model.partition("/")
+        if not slash or not name or not rest:
+            known = ", ".join(sorted(self.endpoints))
+            raise ConfigError(
+                f"'{model}' is no model; write it as ENDPOINT/MODEL with an endpoint of: {known}"
+            )
+        if name in self.endpoints:
+            return name, self.endpoints[name]
+        if name in ANNOUNCED:
+            raise ConfigError(
+                f"endpoint '{name}' is not available yet ('{model}')",
+                hint=f"A server that speaks OpenAI's dialect can be named: [endpoints.{name}] base_url = ... in "
+                f"brimline.toml.",
+            )
+        suggestion = nearest(name, self.endpoints)
+        raise ConfigError(f"there is no endpoint '{name}' ('{model}'){suggestion}")
+
+    def key(self, name: str) -> Secret | None:
+        """Return the credential of the endpoint called `name`, or None if it wants none.
+
+        Raises:
+            ConfigError: The variable that should hold it is not set.
+        """
+        return find_key(name, self.endpoints[name], self.environment)
+
+    def limits(self, model: str) -> ModelLimits:
+        """Return what is declared for a model."""
+        return limits_for(model, self.rules)

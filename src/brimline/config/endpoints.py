@@ -1,0 +1,120 @@
+"""Endpoints: the places that answer, with the dialect they speak and the credential they want."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from brimline.config.section import Section
+from brimline.errors import ConfigError
+from brimline.types import Secret
+
+NO_KEY = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A place that answers.
+
+    Attributes:
+        provider: The dialect it speaks (`openai`).
+        base_url: Where it is, with the version path where the vendor's SDK wants it there; None: the simulator,
+            started when it is needed.
+        key: Where its credential is: `env:NAME`, `none`, or in Python a `Secret`; None: `<ENDPOINT>_API_KEY`.
+        options: What else the dialect wants: `organization`, `project`; for the simulator `scenario`.
+        source: Where this was said, for people.
+    """
+
+    provider: str = "openai"
+    base_url: str | None = None
+    key: str | Secret | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    source: str = "Python"
+
+    def __post_init__(self) -> None:
+        if self.base_url is not None:
+            parts = urlsplit(self.base_url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ConfigError(
+                    f"base URL '{self.base_url}' is none; write it like 'http://10.0.0.5:8000/v1'"
+                )
+            if parts.username or parts.password:
+                raise ConfigError("a base URL holds no credential; give it with key = 'env:NAME'")
+        if isinstance(self.key, str) and self.key != NO_KEY and not self.key.startswith("env:"):
+            raise ConfigError("a key is given by reference: 'env:NAME' or 'none', never as text")
+
+
+BUILT_IN: dict[str, Endpoint] = {
+    "openai": Endpoint(base_url="https://api.openai.com/v1", source="built in"),
+    "sim": Endpoint(key=NO_KEY, source="built in"),
+}
+"""Endpoints that exist without a file."""
+
+ANNOUNCED = (
+    "anthropic", "azure-openai", "bedrock", "cerebras", "cohere", "deepseek", "fireworks", "gemini", "groq",
+    "huggingface-tgi", "mistral", "ollama", "openrouter", "quart", "together", "vertexai", "vllm", "xai",
+)  # fmt: skip
+"""Names that people will try; each can be an endpoint of the OpenAI dialect until it has its own."""
+
+_ALIASES = {
+    "openai": {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"},
+}
+_OPTIONS = ("organization", "project", "scenario")
+
+
+def variable(endpoint: str, what: str) -> str:
+    """Return the name of an endpoint's environment variable: `lab-2`, `API_KEY` -> `LAB_2_API_KEY`."""
+    return f"{endpoint}_{what}".upper().replace("-", "_").replace(".", "_")
+
+
+def read_endpoint(section: Section) -> Endpoint:
+    """Read one `[endpoints.NAME]` table."""
+    options = {name: value for name in _OPTIONS if (value := section.take(name, str)) is not None}
+    provider = section.take("provider", str) or "openai"
+    base_url = section.take("base_url", str)
+    key = section.take("key", str)
+    section.finish()
+    if base_url is None and section.path != "endpoints.sim":
+        raise section.error("base_url", "is missing; write it like 'http://10.0.0.5:8000/v1'")
+    try:
+        return Endpoint(provider=provider, base_url=base_url, key=key, options=options, source=section.file)
+    except ConfigError as error:
+        raise ConfigError(f"{section.file}: {section.path}: {error}") from None
+
+
+def from_environment(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint as the environment changes it."""
+    base_url = environment.get(variable(name, "BASE_URL"))
+    options = {
+        option: environment[alias]
+        for option, alias in _ALIASES.get(name, {}).items()
+        if environment.get(alias)
+    }
+    if not base_url and not options:
+        return endpoint
+    return Endpoint(
+        provider=endpoint.provider,
+        base_url=base_url or endpoint.base_url,
+        key=endpoint.key,
+        options={**endpoint.options, **options},
+        source="environment" if base_url else endpoint.source,
+    )
+
+
+def find_key(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> Secret | None:
+    """Return the credential of an endpoint, or None if it wants none.
+
+    Raises:
+        ConfigError: The variable that should hold it is not set.
+    """
+    if isinstance(endpoint.key, Secret):
+        return endpoint.key
+    if endpoint.key == NO_KEY:
+        return None
+    name_of_variable = endpoint.key.removeprefix("env:") if endpoint.key else variable(name, "API_KEY")
+    text = environment.get(name_of_variable, "").strip()
+    if not text:
+        raise ConfigError(
+            f"endpoint '{name}' needs a key: set {name_of_variable}",
+            hint="" if name in BUILT_IN else f'If it wants none, say key = "none" in [endpoints.{name}].',
+        )
+    return Secret(text)

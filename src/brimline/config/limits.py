@@ -1,0 +1,94 @@
+"""Declared limits: rules for model references, and what they add up to for one model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from brimline.config.section import Section
+from brimline.core.quota import Dimension, Quota, parse_quotas
+from brimline.errors import ConfigError
+
+CONCURRENCY = 32
+"""Attempts in flight for each model where nothing is declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRule:
+    """What is declared for the models that match a pattern.
+
+    Attributes:
+        pattern: A model reference, or a pattern with `*` as in `openai/*`.
+        quotas: Declared quotas.
+        concurrency: Declared attempts in flight at once, or None.
+        scope: Name of the quota that these models share, or None: each has its own.
+        source: Where this was said, for people.
+        rank: Rules of a higher rank win: flags over files.
+    """
+
+    pattern: str = "*"
+    quotas: tuple[Quota, ...] = ()
+    concurrency: int | None = None
+    scope: str | None = None
+    source: str = "Python"
+    rank: int = 0
+
+    def matches(self, model: str) -> bool:
+        """Whether the rule speaks of `model`."""
+        return fnmatchcase(model, self.pattern)
+
+    @property
+    def weight(self) -> tuple[int, bool, int]:
+        """By what a rule wins over another: its rank, then an exact name, then the longer pattern."""
+        return self.rank, "*" not in self.pattern and "?" not in self.pattern, len(self.pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """What holds for one model, and who said so.
+
+    Attributes:
+        scope: Name of the scope; the model reference itself unless it is shared.
+        quotas: Its quotas.
+        concurrency: Attempts in flight at once.
+        sources: For each quota, and for `concurrency`, where it was said.
+    """
+
+    scope: str
+    quotas: tuple[Quota, ...]
+    concurrency: int
+    sources: dict[str, str]
+
+
+def limits_for(model: str, rules: Iterable[LimitRule]) -> ModelLimits:
+    """Return what the rules add up to: for each kind of quota the weightiest rule, the later one among equals."""
+    quotas: dict[tuple[Dimension, int], Quota] = {}
+    concurrency, scope = CONCURRENCY, model
+    sources = {"concurrency": "default"}
+    highest = 0
+    for rule in sorted((rule for rule in rules if rule.matches(model)), key=lambda rule: rule.weight):
+        if rule.quotas and rule.rank > highest:
+            quotas, highest = {}, rule.rank
+        for quota in rule.quotas:
+            quotas[quota.dimension, quota.window] = quota
+            sources[str(quota)] = rule.source
+        if rule.concurrency is not None:
+            concurrency, sources["concurrency"] = rule.concurrency, rule.source
+        scope = rule.scope or scope
+    return ModelLimits(scope=scope, quotas=tuple(quotas.values()), concurrency=concurrency, sources=sources)
+
+
+def read_limits(section: Section, pattern: str) -> LimitRule:
+    """Read one `[limits."PATTERN"]` table."""
+    rate = section.take("rate", str)
+    concurrency = section.take("concurrency", int)
+    scope = section.take("scope", str)
+    section.finish()
+    if concurrency is not None and concurrency < 1:
+        raise section.error("concurrency", f"expected at least 1, got {concurrency}")
+    try:
+        quotas = parse_quotas(rate) if rate is not None else ()
+    except ConfigError as error:
+        raise section.error("rate", str(error)) from None
+    return LimitRule(
+        pattern=pattern, quotas=quotas, concurrency=concurrency, scope=scope, source=section.file
+    )

@@ -1,0 +1,64 @@
+"""Reading the configuration: flags > environment > brimline.toml > the user's file > defaults."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from brimline.config.config import Config
+from brimline.config.endpoints import BUILT_IN, from_environment, read_endpoint
+from brimline.config.limits import LimitRule, read_limits
+from brimline.config.run import RunSettings, read_run, run_from_environment
+from brimline.config.section import Section
+from brimline.errors import ConfigError
+
+FILE = "brimline.toml"
+
+
+def user_file(environment: Mapping[str, str]) -> Path:
+    """Return where the user's own file is, whether it exists or not."""
+    base = environment.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "brimline" / "config.toml"
+
+
+def load_config(
+    file: Path | None = None,
+    *,
+    flags: Sequence[LimitRule] = (),
+    run: Mapping[str, float | int | None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Read the configuration.
+
+    Args:
+        file: The file to read instead of `brimline.toml` in the working folder.
+        flags: Limits given on the command line or in Python.
+        run: Run settings given there; None stands for not given.
+        environment: Instead of the process's own.
+
+    Raises:
+        ConfigError: Something in it is wrong; the message says where.
+    """
+    environment = os.environ if environment is None else environment
+    if file is not None and not file.is_file():
+        raise ConfigError(f"there is no configuration file {file}")
+    files = [path for path in (user_file(environment), file or Path(FILE)) if path.is_file()]
+    endpoints, rules, settings = dict(BUILT_IN), [], RunSettings()
+    for rank, path in enumerate(files):
+        section = Section.read(path)
+        for name, table in section.tables("endpoints").items():
+            endpoints[name] = read_endpoint(table)
+        for pattern, table in section.tables("limits").items():
+            rules.append(replace(read_limits(table, pattern), rank=rank))
+        settings = read_run(section.table("run"), settings)
+        section.finish()
+    settings = run_from_environment(settings, environment)
+    return Config(
+        endpoints={
+            name: from_environment(name, endpoint, environment) for name, endpoint in endpoints.items()
+        },
+        rules=(*rules, *(replace(rule, rank=len(files)) for rule in flags)),
+        run=settings.updated(run or {}, "flag"),
+        files=tuple(str(path) for path in reversed(files)),
+        environment=environment,
+    )

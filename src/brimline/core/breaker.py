@@ -1,0 +1,75 @@
+"""The breaker of one endpoint: when it keeps failing, ask it now and then instead of all the time."""
+
+from brimline.core.time import MINUTE, SECOND
+
+THRESHOLD = 10
+"""So many endpoint-wide faults in a row, without any other reply, open the breaker."""
+
+FIRST_PROBE = SECOND
+LAST_PROBE = 30 * SECOND
+"""Probes start a second after the opening and double up to this."""
+
+PATIENCE = 30 * MINUTE
+"""An endpoint that has not answered for so long is given up."""
+
+
+class Breaker:
+    """Closed: everything goes. Open: nothing goes but one probe at a time, until one is answered."""
+
+    __slots__ = ("_delay", "_failures", "_opened_at", "_probe_at", "_probing")
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._opened_at: int | None = None
+        self._probe_at = 0
+        self._delay = FIRST_PROBE
+        self._probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether only probes may go."""
+        return self._opened_at is not None
+
+    def earliest(self, now: int) -> int | None:
+        """Return from when an attempt may start, or None: not before the probe has ended."""
+        if self._opened_at is None:
+            return now
+        return None if self._probing else self._probe_at
+
+    def start(self) -> bool:
+        """Note that an attempt starts; return whether it is a probe."""
+        self._probing = self._probing or self.is_open
+        return self.is_open
+
+    def succeed(self) -> bool:
+        """Note a reply, of whatever kind: the endpoint lives. Return whether that closed the breaker."""
+        was_open = self.is_open
+        self._failures = 0
+        self._opened_at = None
+        self._probing = False
+        return was_open
+
+    def fail(self, now: int, *, probe: bool) -> None:
+        """Note an endpoint-wide fault."""
+        self._failures += 1
+        if self._opened_at is None and self._failures >= THRESHOLD:
+            self._opened_at = now
+            self._delay = FIRST_PROBE
+            self._probe_at = now + self._delay
+        elif probe:
+            self._probing = False
+            self._delay = min(2 * self._delay, LAST_PROBE)
+            self._probe_at = now + self._delay
+
+    def abandon(self, *, probe: bool) -> None:
+        """Note that an attempt ended without telling anything about the endpoint."""
+        if probe:
+            self._probing = False
+
+    def is_hopeless(self, now: int) -> bool:
+        """Whether the endpoint has been failing for so long that it is given up."""
+        return self._opened_at is not None and now - self._opened_at >= PATIENCE
+
+    def __repr__(self) -> str:
+        state = "closed" if self._opened_at is None else "probing" if self._probing else "open"
+        return f"<Breaker {state}, {self._failures} failures in a row>"

@@ -1,0 +1,366 @@
+"""The scheduler: which attempt starts next, and what follows from one that has ended.
+
+Theory of operation. The dispatcher holds scopes (whose quota), each with lanes (whose requests). A scope that can
+do something stands in `_line` and is served in turn; a scope that cannot is out of the line and comes back by one
+of three ways: a timer, because a limiter or a breaker named the nanosecond; a release, because it waited for a
+slot; an offer, because it had no requests. So nothing polls, no step looks at everything, and a step costs the
+same whether a thousand or a million requests wait.
+
+It is pure: time comes in as `now`, nanoseconds on any clock that does not go back. The engine performs the steps.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+
+from brimline.core.breaker import Breaker
+from brimline.core.estimate import Estimator
+from brimline.core.faults import CONSEQUENCES, Reach
+from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.limits import LimitSet, NotUntil
+from brimline.core.retry import GiveUp, RetryPolicy, Rng
+from brimline.core.scope import LimitScope, Scope
+from brimline.core.steps import (
+    IDLE,
+    Final,
+    NeedRequests,
+    NextTurn,
+    Start,
+    Step,
+    Stopped,
+    TryAgain,
+    Verdict,
+    Wait,
+)
+from brimline.core.time import HOUR
+from brimline.types import Fault, FaultKind, Request, Response, Usage
+
+
+class Dispatcher:
+    """Starts attempts as the limits allow, and settles them.
+
+    Args:
+        policy: When a request is tried again.
+        rng: For jitter.
+        max_wait: The longest wait, ns, that a server may name before its model is given up.
+        epoch: Unix time, ns, at which `now` is 0; outcomes carry Unix times.
+    """
+
+    def __init__(self, *, policy: RetryPolicy, rng: Rng, max_wait: int = HOUR, epoch: int = 0) -> None:
+        self._policy = policy
+        self._rng = rng
+        self._max_wait = max_wait
+        self._epoch = epoch
+        self._scopes: dict[LimitScope, Scope] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._estimators: dict[str, Estimator] = {}
+        self._lanes: dict[Lane, None] = {}
+        self._hungry: deque[Lane] = deque()
+        self._line: deque[Scope] = deque()
+        self._timers: list[tuple[int, int, Scope | Ticket]] = []
+        self._sequence = count()
+
+    # Lanes and what waits in them.
+
+    def open(
+        self, run: object, model: str, key: LimitScope, limits: Callable[[], LimitSet], *, room: int
+    ) -> Lane:
+        """Open a lane for `model`; `limits` makes the scope's limits if the scope is new."""
+        if key not in self._scopes:
+            self._scopes[key] = Scope(key, limits())
+            self._breakers.setdefault(key.endpoint, Breaker())
+        self._estimators.setdefault(model, Estimator())
+        lane = Lane(run, model, self._scopes[key], room)
+        self._lanes[lane] = None
+        self._hungry.append(lane)
+        return lane
+
+    def offer(
+        self, lane: Lane, requests: Iterable[Request], *, answered: Sequence[tuple[Response, ...]] = ()
+    ) -> list[Verdict]:
+        """Queue requests; return verdicts on those that cannot be sent.
+
+        `answered` gives, for each request, the turns of its conversation that an earlier run has kept.
+        """
+        lane.asked = False
+        verdicts = []
+        for index, request in enumerate(requests):
+            ticket = Ticket(request, lane, answered[index] if answered else ())
+            lane.open += 1
+            verdict = self._admit(ticket, first=False)
+            if verdict is not None:
+                verdicts.append(verdict)
+        if lane.wants:
+            self._hungry.append(lane)
+        return verdicts
+
+    def exhaust(self, lane: Lane) -> None:
+        """Note that the lane's source has no more requests."""
+        lane.asked = False
+        lane.exhausted = True
+
+    def close(self, lane: Lane, fault: Fault) -> tuple[Ticket, ...]:
+        """Start nothing more of the lane; return its requests that are not in flight and get no outcome."""
+        if lane.closed is not None:
+            return ()
+        lane.closed = fault
+        self._lanes.pop(lane, None)
+        if lane.queue:
+            lane.scope.lanes.remove(lane)
+        return lane.empty()
+
+    def conclude(self, *tickets: Ticket) -> None:
+        """Note that requests are through: their outcome is kept, or they were given up."""
+        for ticket in tickets:
+            ticket.lane.open -= 1
+
+    def forget(self, lane: Lane) -> None:
+        """Let go of a lane that is done."""
+        self._lanes.pop(lane, None)
+
+    # What to do next.
+
+    def next(self, now: int) -> Step:
+        """Return the next step; after `Wait` and `Idle` nothing changes until the time comes or something happens."""
+        self._expire(now)
+        while self._hungry:
+            lane = self._hungry.popleft()
+            if room := lane.wants:
+                lane.asked = True
+                return NeedRequests(lane, room)
+        while self._line:
+            scope = self._line[0]
+            attempt = self._start(now, scope)
+            if attempt is not None:
+                self._line.rotate(-1)
+                return Start(attempt)
+            self._line.popleft()
+            scope.ready = False
+        return Wait(self._timers[0][0]) if self._timers else IDLE
+
+    def _start(self, now: int, scope: Scope) -> Attempt | None:
+        """Start the scope's next attempt, or note what is in its way."""
+        lane = scope.pick()
+        if lane is None:
+            scope.blocked = ""
+            return None
+        breaker = self._breakers[scope.key.endpoint]
+        when = breaker.earliest(now)
+        if when is None or when > now:
+            self._park(scope, when, "the endpoint does not answer")
+            return None
+        permit = scope.limits.acquire(now, lane.queue.peek().demand)
+        if isinstance(permit, NotUntil):
+            self._park(scope, permit.when, permit.why)
+            return None
+        scope.blocked, scope.wake_at = "", None
+        ticket = lane.queue.pop()
+        scope.turn(lane)
+        if lane.wants:
+            self._hungry.append(lane)
+        ticket.attempts += 1
+        return Attempt(ticket, permit, started=now, probe=breaker.start())
+
+    def _park(self, scope: Scope, when: int | None, why: str) -> None:
+        """Look at the scope again at `when`; None: when a slot is released or a probe has ended."""
+        scope.blocked = why
+        if scope.wake_at != when:
+            scope.wake_at = when
+            if when is not None:
+                heapq.heappush(self._timers, (when, next(self._sequence), scope))
+
+    def _expire(self, now: int) -> None:
+        """Act on timers that are due, and drop those that mean nothing any more."""
+        timers = self._timers
+        while timers:
+            when, _, what = timers[0]
+            stale = what.wake_at != when if isinstance(what, Scope) else what not in what.lane.later
+            if when > now and not stale:
+                return
+            heapq.heappop(timers)
+            if stale:
+                continue
+            if isinstance(what, Scope):
+                what.wake_at = None
+                self._ready(what)
+            else:
+                what.lane.later.discard(what)
+                self._queue(what, first=True)
+
+    def _queue(self, ticket: Ticket, *, first: bool) -> None:
+        lane = ticket.lane
+        if not lane.queue:
+            lane.scope.lanes.append(lane)
+        if first:
+            lane.queue.push_front(ticket)
+        else:
+            lane.queue.push(ticket)
+        self._ready(lane.scope)
+
+    def _ready(self, scope: Scope) -> None:
+        if not scope.ready:
+            scope.ready = True
+            self._line.append(scope)
+
+    def _admit(self, ticket: Ticket, *, first: bool) -> Verdict | None:
+        """Queue a ticket for its next exchange, or say why it can never be sent."""
+        lane = ticket.lane
+        if lane.closed is not None:
+            return self._drop(ticket)
+        limits = lane.scope.limits
+        if limits.counts_tokens:
+            ticket.demand = self._estimators[lane.model].demand(ticket.request, ticket.responses)
+        if (quota := limits.impossible(ticket.demand)) is not None:
+            needs = ticket.demand[quota.dimension]
+            fault = Fault(FaultKind.TOO_LONG, f"needs about {needs} tokens, more than {quota} ever allows")
+            return self._finish(ticket, fault)
+        self._queue(ticket, first=first)
+        return None
+
+    # What follows from an attempt.
+
+    def depart(self, now: int, attempt: Attempt) -> None:
+        """Count the attempt as gone only now: its connection had to be made first."""
+        attempt.ticket.lane.scope.limits.depart(now, attempt.permit)
+
+    def settle(self, now: int, attempt: Attempt, result: Response | Fault) -> Verdict:
+        """Settle an ended attempt's permit and say what follows; its slot stays taken until `release`."""
+        if isinstance(result, Response):
+            return self._succeed(now, attempt, result)
+        return self._fail(now, attempt, result)
+
+    def release(self, attempt: Attempt) -> None:
+        """Free the attempt's slot."""
+        scope = attempt.ticket.lane.scope
+        scope.limits.release(attempt.permit)
+        if scope.wake_at is None:
+            self._ready(scope)
+
+    def proceed(self, ticket: Ticket) -> Verdict | None:
+        """Queue a conversation's next turn before other requests; return a verdict if it cannot be sent."""
+        return self._admit(ticket, first=True)
+
+    def cancel(self, attempt: Attempt) -> None:
+        """Forget an attempt that is not waited for any more; its ticket is still to be concluded."""
+        scope = attempt.ticket.lane.scope
+        if attempt.departed:
+            scope.limits.settle(attempt.permit, None)
+        else:
+            scope.limits.refund(attempt.permit)
+        self._breakers[scope.key.endpoint].abandon(probe=attempt.probe)
+        self.release(attempt)
+
+    def _succeed(self, now: int, attempt: Attempt, response: Response) -> Verdict:
+        ticket = attempt.ticket
+        lane = ticket.lane
+        lane.scope.accept(now)
+        self._endpoint_lives(attempt, replied=True)
+        if response.usage is not None and ticket.demand.tokens:
+            self._estimators[lane.model].learn(ticket.demand, response.usage)
+        self._settle(attempt, response.usage)
+        ticket.clock(attempt.started, now)
+        ticket.answer(response)
+        if not ticket.is_answered:
+            return NextTurn(ticket, response)
+        return Final(ticket, ticket.success(self._epoch))
+
+    def _fail(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
+        ticket = attempt.ticket
+        scope = ticket.lane.scope
+        consequence = CONSEQUENCES[fault.kind]
+        self._settle(attempt, None if consequence.billed else Usage())
+        hopeless = fault if consequence.stops else None
+        if consequence.reach is Reach.ENDPOINT:
+            hopeless = self._endpoint_failed(now, attempt, fault)
+        else:
+            self._endpoint_lives(attempt, replied=fault.http_status is not None)
+        if consequence.reach is Reach.SCOPE:
+            hopeless = scope.refuse(
+                now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
+            )
+        if hopeless is not None:
+            return self._stop(ticket, hopeless, consequence.reach)
+        is_outage = consequence.reach is Reach.ENDPOINT and self._breakers[scope.key.endpoint].is_open
+        if is_outage or not consequence.counts:
+            return self._again(now, ticket, fault, now)
+        return self._try_again(now, attempt, fault)
+
+    def _try_again(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
+        ticket = attempt.ticket
+        alike = ticket.blame(fault)
+        decision = self._policy.decide(now, fault, tries=ticket.tries, alike=alike, rng=self._rng)
+        if isinstance(decision, GiveUp) or decision.when - now > self._max_wait:
+            ticket.clock(attempt.started, now)
+            return self._finish(ticket, fault)
+        return self._again(now, ticket, fault, decision.when)
+
+    def _again(self, now: int, ticket: Ticket, fault: Fault, when: int) -> Verdict:
+        lane = ticket.lane
+        if lane.closed is not None:
+            return self._drop(ticket)
+        if when > now:
+            lane.later.add(ticket)
+            heapq.heappush(self._timers, (when, next(self._sequence), ticket))
+        else:
+            self._queue(ticket, first=True)
+        return TryAgain(ticket, fault, when)
+
+    def _finish(self, ticket: Ticket, fault: Fault) -> Final:
+        return Final(ticket, ticket.failure(fault, self._epoch))
+
+    def _drop(self, ticket: Ticket) -> Stopped:
+        """Give up a ticket of a closed lane without an outcome."""
+        lane = ticket.lane
+        assert lane.closed is not None
+        return Stopped(lane.model, lane.closed, (ticket,))
+
+    def _stop(self, ticket: Ticket, fault: Fault, reach: Reach) -> Stopped:
+        """Close every lane that the fault makes hopeless."""
+        own = ticket.lane
+        lanes = tuple(lane for lane in self._lanes if _concerns(reach, own, lane))
+        tickets = [ticket, *(waiting for lane in lanes for waiting in self.close(lane, fault))]
+        what = own.model if reach in {Reach.MODEL, Reach.SCOPE} else own.scope.key.endpoint
+        return Stopped(what, fault, tuple(tickets), lanes)
+
+    def _settle(self, attempt: Attempt, usage: Usage | None) -> None:
+        scope = attempt.ticket.lane.scope
+        if scope.limits.settle(attempt.permit, usage):
+            scope.wake_at = None
+            self._ready(scope)
+
+    def _endpoint_lives(self, attempt: Attempt, *, replied: bool) -> None:
+        """Tell the breaker about an attempt that was not the endpoint's fault."""
+        endpoint = attempt.ticket.lane.scope.key.endpoint
+        breaker = self._breakers[endpoint]
+        was_open = breaker.is_open
+        if replied:
+            breaker.succeed()
+        else:
+            breaker.abandon(probe=attempt.probe)
+        if was_open:
+            self._look_again(endpoint)
+
+    def _endpoint_failed(self, now: int, attempt: Attempt, fault: Fault) -> Fault | None:
+        """Tell the breaker about an endpoint-wide fault; return why the endpoint is given up, or None."""
+        endpoint = attempt.ticket.lane.scope.key.endpoint
+        breaker = self._breakers[endpoint]
+        breaker.fail(now, probe=attempt.probe)
+        if attempt.probe:
+            self._look_again(endpoint)
+        return fault if breaker.is_hopeless(now) else None
+
+    def _look_again(self, endpoint: str) -> None:
+        for scope in self._scopes.values():
+            if scope.key.endpoint == endpoint:
+                scope.wake_at = None
+                self._ready(scope)
+
+
+def _concerns(reach: Reach, own: Lane, other: Lane) -> bool:
+    """Whether what is hopeless in `own` is hopeless in `other`."""
+    if reach is Reach.MODEL:
+        return other.model == own.model
+    if reach is Reach.SCOPE:
+        return other.scope is own.scope
+    return other.scope.key.endpoint == own.scope.key.endpoint

@@ -1,0 +1,226 @@
+"""Tickets and lanes: each request on its way, and the line in which those of one run and model wait."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from brimline.core.limits import Demand, Permit
+from brimline.types import Failure, Fault, FaultKind, Request, Response, Success
+
+if TYPE_CHECKING:
+    from brimline.core.scope import Scope
+
+
+class Ticket:
+    """One request on its way: what has been tried and what has been answered so far.
+
+    Attributes:
+        request: The request.
+        lane: Where it waits.
+        demand: What its next exchange needs.
+        responses: The exchanges answered so far.
+        attempts: HTTP requests made for it, refused ones included.
+        tries: Tries of the present exchange that count.
+        faults: How those tries ended.
+        sent_at: When the last attempt of the first exchange was sent, ns on the dispatcher's clock.
+        latency: How long the final attempts took together, ns.
+    """
+
+    __slots__ = (
+        "attempts",
+        "demand",
+        "faults",
+        "lane",
+        "latency",
+        "request",
+        "responses",
+        "sent_at",
+        "tries",
+    )
+
+    def __init__(self, request: Request, lane: "Lane", responses: tuple[Response, ...] = ()) -> None:
+        self.request = request
+        self.lane = lane
+        self.demand = Demand()
+        self.responses = responses
+        self.attempts = 0
+        self.tries = 0
+        self.faults: list[FaultKind] = []
+        self.sent_at: int | None = None
+        self.latency = 0
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether every exchange of the request has its response."""
+        return len(self.responses) >= self.request.turns
+
+    def answer(self, response: Response) -> None:
+        """Add the response to the present exchange."""
+        self.responses = (*self.responses, response)
+        self.tries = 0
+        self.faults.clear()
+
+    def blame(self, fault: Fault) -> int:
+        """Count a try that ended with `fault`; return how many ended like it."""
+        self.tries += 1
+        self.faults.append(fault.kind)
+        return self.faults.count(fault.kind)
+
+    def clock(self, started: int, now: int) -> None:
+        """Add the time that a final attempt took."""
+        if not self.responses:
+            self.sent_at = started
+        self.latency += now - started
+
+    def success(self, epoch: int) -> Success:
+        """Return the outcome of a ticket whose exchanges are all answered."""
+        return Success(
+            request=self.request,
+            responses=self.responses,
+            attempts=self.attempts,
+            sent_at=None if self.sent_at is None else epoch + self.sent_at,
+            latency=self.latency / 1e9,
+        )
+
+    def failure(self, fault: Fault, epoch: int) -> Failure:
+        """Return the outcome of a ticket that is given up for `fault`."""
+        return Failure(
+            request=self.request,
+            responses=self.responses,
+            attempts=self.attempts,
+            sent_at=None if self.sent_at is None else epoch + self.sent_at,
+            latency=None if self.sent_at is None else self.latency / 1e9,
+            fault=fault,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Ticket {self.request.id!r}: {len(self.responses)} of {self.request.turns}, {self.attempts} attempts>"
+
+
+class Attempt:
+    """One exchange on the wire for a ticket, with the permit that lets it go.
+
+    Attributes:
+        ticket: The request on its way.
+        permit: Its permit.
+        started: When it started, ns.
+        probe: Whether it tries out an endpoint that has been failing.
+        number: Its number for the request, from 1.
+        departed: Whether it has left this process.
+    """
+
+    __slots__ = ("departed", "number", "permit", "probe", "started", "ticket")
+
+    def __init__(self, ticket: Ticket, permit: Permit, *, started: int, probe: bool) -> None:
+        self.ticket = ticket
+        self.permit = permit
+        self.started = started
+        self.probe = probe
+        self.number = ticket.attempts
+        self.departed = False
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.number} of request {self.ticket.request.id!r}>"
+
+
+class Queue:
+    """Waiting tickets: a higher priority first, then first come, first served. Every step costs the same."""
+
+    __slots__ = ("_levels", "_order")
+
+    def __init__(self) -> None:
+        self._levels: dict[int, deque[Ticket]] = {}
+        self._order: list[int] = []
+
+    def push(self, ticket: Ticket) -> None:
+        """Put a ticket behind those of its priority."""
+        self._level(ticket.request.priority).append(ticket)
+
+    def push_front(self, ticket: Ticket) -> None:
+        """Put a ticket before those of its priority: it has waited already."""
+        self._level(ticket.request.priority).appendleft(ticket)
+
+    def peek(self) -> Ticket:
+        """Return the ticket that is next."""
+        return self._levels[self._order[0]][0]
+
+    def pop(self) -> Ticket:
+        """Take the ticket that is next."""
+        level = self._levels[self._order[0]]
+        ticket = level.popleft()
+        if not level:
+            del self._levels[self._order.pop(0)]
+        return ticket
+
+    def _level(self, priority: int) -> deque[Ticket]:
+        if priority not in self._levels:
+            self._levels[priority] = deque()
+            self._order.append(priority)
+            self._order.sort(reverse=True)
+        return self._levels[priority]
+
+    def __iter__(self) -> Iterator[Ticket]:
+        for priority in self._order:
+            yield from self._levels[priority]
+
+    def __bool__(self) -> bool:
+        return bool(self._order)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._levels.values()))
+
+
+class Lane:
+    """The requests of one run for one model; flows at its own rate.
+
+    A lane asks for requests when it holds fewer than half of `room`, and asks again only when it got some.
+
+    Attributes:
+        run: Whose requests they are; opaque here.
+        model: The model reference.
+        scope: Whose limits they share.
+        room: How many requests it likes to hold.
+        queue: Tickets that may start as soon as the limits allow.
+        later: Tickets that wait for their next try.
+        open: Tickets that are not through yet, wherever they are.
+        asked: Whether requests were asked for and have not come yet.
+        exhausted: Whether there are no more requests to come.
+        closed: Why nothing starts any more, or None.
+    """
+
+    __slots__ = ("asked", "closed", "exhausted", "later", "model", "open", "queue", "room", "run", "scope")
+
+    def __init__(self, run: Any, model: str, scope: "Scope", room: int) -> None:
+        self.run = run
+        self.model = model
+        self.scope = scope
+        self.room = room
+        self.queue = Queue()
+        self.later: set[Ticket] = set()
+        self.open = 0
+        self.asked = False
+        self.exhausted = False
+        self.closed: Fault | None = None
+
+    @property
+    def wants(self) -> int:
+        """How many requests to ask for now; 0 if there are enough or none to come."""
+        if self.asked or self.exhausted or self.closed:
+            return 0
+        waiting = len(self.queue)
+        return self.room - waiting if 2 * waiting < self.room else 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything it will ever hold is through: its outcome is kept, or it was given up."""
+        return self.open == 0 and (self.exhausted or self.closed is not None)
+
+    def empty(self) -> tuple[Ticket, ...]:
+        """Take out and return all tickets that are not in flight."""
+        tickets = (*self.queue, *self.later)
+        self.queue = Queue()
+        self.later.clear()
+        return tickets
+
+    def __repr__(self) -> str:
+        return f"<Lane {self.model}: {len(self.queue)} waiting, {len(self.later)} later, {self.open} open>"

@@ -1,0 +1,83 @@
+"""What the dispatcher says: the next step, and the verdict on an attempt that has ended. Plain values."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.types import Fault, Outcome, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Perform this attempt now; its permit is taken."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRequests:
+    """Ask the lane's source for up to `room` requests and offer what comes."""
+
+    lane: Lane
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can start before `until`, ns, unless something is offered, settled or released before."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing can start until something is offered, settled or released."""
+
+
+Step: TypeAlias = Start | NeedRequests | Wait | Idle
+IDLE = Idle()
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The last word on a request."""
+
+    ticket: Ticket
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NextTurn:
+    """A turn of a conversation is answered; make it durable, then `Dispatcher.proceed` with the ticket."""
+
+    ticket: Ticket
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The attempt failed and the request is tried again, at `when` or as soon as its limits allow after it."""
+
+    ticket: Ticket
+    fault: Fault
+    when: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing of this kind is sent any more.
+
+    Attributes:
+        what: The endpoint or the model reference that stops.
+        fault: Why.
+        tickets: Requests that are given up without an outcome, those that waited included.
+        lanes: The lanes that this closed.
+    """
+
+    what: str
+    fault: Fault
+    tickets: tuple[Ticket, ...]
+    lanes: tuple[Lane, ...] = ()
+
+
+Verdict: TypeAlias = Final | NextTurn | TryAgain | Stopped

@@ -1,0 +1,146 @@
+"""The check pass: every row is read once before anything is sent, and what is needed to find it again is packed."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from brimline.data.recipe import Recipe, RowError, explicit_id
+from brimline.data.rows import BadRow, Row, Table
+from brimline.errors import InputError
+from brimline.types import Request
+
+KEPT = 1000
+"""Problems that are kept word for word; the rest is counted."""
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with an input."""
+
+    texts: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, text: str) -> None:
+        """Note a problem."""
+        self.count += 1
+        if self.count <= KEPT:
+            self.texts.append(text)
+
+
+@dataclass(slots=True)
+class Plan:
+    """An input that was checked, in 10 bytes a row.
+
+    Attributes:
+        table: The input.
+        recipe: What makes requests of its rows.
+        offsets: Where each row begins.
+        models: Model references in order of appearance.
+        model_of: For each request, its model's place in `models`.
+    """
+
+    table: Table
+    recipe: Recipe
+    offsets: "array[int]" = field(default_factory=lambda: array("Q"))
+    models: list[str] = field(default_factory=list)
+    model_of: "array[int]" = field(default_factory=lambda: array("H"))
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.offsets)
+
+    @property
+    def requests(self) -> int:
+        """How many requests there are."""
+        return len(self.model_of)
+
+    def read(self, numbers: "array[int]") -> list[Request]:
+        """Return requests by their numbers; those of one row should stand together.
+
+        Raises:
+            InputError: The file was changed since it was checked.
+        """
+        per_row = self.recipe.per_row
+        rows = self.table.read(self.offsets[number // per_row] for number in numbers)
+        requests = []
+        for number, row in zip(numbers, rows, strict=True):
+            try:
+                requests.append(self.recipe.requests(row, number // per_row)[number % per_row])
+            except RowError as error:
+                raise InputError(f"{self.table.path} was changed while it was being run: {error}") from None
+        return requests
+
+
+def make_plan(
+    table: Table,
+    recipe: Recipe,
+    *,
+    check_model: Callable[[str], str | None],
+    check_request: Callable[[Request], str | None],
+    note: Callable[[Request, object], None],
+) -> tuple[Plan, Problems]:
+    """Read every row, find every problem, and pack the rest. Nothing is sent.
+
+    Args:
+        table: The input.
+        recipe: What makes requests of its rows.
+        check_model: Says what is wrong with a model reference; asked once for each.
+        check_request: Says what is wrong with a request.
+        note: Called for each request that is right, with the id that its row gives or None.
+    """
+    plan, problems = Plan(table, recipe), Problems()
+    checker = _Checker(plan, problems, check_model, check_request, note)
+    for row in table.scan():
+        if isinstance(row, BadRow):
+            problems.add(f"{table.path}:{row.line}: {row.reason}")
+            plan.offsets.append(row.offset)
+        else:
+            checker.add(row)
+    if not plan.offsets:
+        problems.add(f"{table.path} holds no rows")
+    return plan, problems
+
+
+class _Checker:
+    """Adds rows to a plan, or says what is wrong with them."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        problems: Problems,
+        check_model: Callable[[str], str | None],
+        check_request: Callable[[Request], str | None],
+        note: Callable[[Request, object], None],
+    ) -> None:
+        self._plan = plan
+        self._problems = problems
+        self._check_model = check_model
+        self._check_request = check_request
+        self._note = note
+        self._places: dict[str, int] = {}
+
+    def add(self, row: Row) -> None:
+        plan = self._plan
+        try:
+            requests = plan.recipe.requests(row, plan.rows)
+        except RowError as error:
+            self._problems.add(f"{plan.table.path}:{row.line}: {error}")
+            plan.offsets.append(row.offset)
+            return
+        own_id = explicit_id(row.columns)
+        for request in requests:
+            plan.model_of.append(self._place(request.model, row))
+            if (problem := self._check_request(request)) is not None:
+                self._problems.add(f"{plan.table.path}:{row.line}: {problem}")
+            self._note(request, own_id)
+        plan.offsets.append(row.offset)
+
+    def _place(self, model: str, row: Row) -> int:
+        place = self._places.get(model)
+        if place is None:
+            place = self._places[model] = len(self._plan.models)
+            self._plan.models.append(model)
+            if (problem := self._check_model(model)) is not None:
+                self._problems.add(f"{self._plan.table.path}:{row.line}: {problem}")
+        return place

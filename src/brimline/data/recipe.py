@@ -1,0 +1,203 @@
+"""The recipe of a run: what turns a row into requests. Pure, and used twice: to check and to send."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from brimline.data.key import request_key
+from brimline.data.media import Media
+from brimline.data.messages import Prompt, PromptError, read_prompt, user, with_system
+from brimline.data.rows import Row
+from brimline.data.template import Renderer, RenderError
+from brimline.types import Priority, Request
+
+BATCH_URL = "/v1/chat/completions"
+_PARAMETERS = "parameters-"
+
+
+class RowError(Exception):
+    """A row that is no request, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from.
+
+    Attributes:
+        number: Its number in the run, from 0.
+        columns: The row's columns, which its result repeats.
+        is_batch: Whether the row is one of an OpenAI batch file, and its result takes that form.
+    """
+
+    number: int
+    columns: Mapping[str, Any]
+    is_batch: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How rows become requests.
+
+    Attributes:
+        media: Finds local files.
+        models: Model references that replace the row's own; every row goes to each.
+        prompt: Makes the prompt, which wins over the row's own.
+        column: Column that holds the prompt.
+        system: Makes the system message, for rows without one.
+        params: Generation parameters, which win over the row's.
+    """
+
+    media: Media
+    models: tuple[str, ...] = ()
+    prompt: Renderer | None = None
+    column: str | None = None
+    system: Renderer | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def per_row(self) -> int:
+        """How many requests a row makes."""
+        return max(1, len(self.models))
+
+    def requests(self, row: Row, number: int) -> list[Request]:
+        """Return the requests of row `number`, one for each model.
+
+        Raises:
+            RowError: The row lacks something or holds something that cannot be sent.
+        """
+        columns = row.columns
+        is_batch = _is_batch(columns)
+        if is_batch:
+            _check_batch(columns)
+        models = self.models or (_model(columns, is_batch=is_batch),)
+        prompt = self._prompt(columns, is_batch=is_batch)
+        params = {**_params(columns, is_batch=is_batch), **self.params}
+        own_id = explicit_id(columns)
+        first = number * self.per_row
+        return [
+            Request(
+                id=number if own_id is None else own_id,
+                model=model,
+                messages=prompt.messages,
+                follow_ups=prompt.follow_ups,
+                media=prompt.media,
+                params=params,
+                priority=_priority(columns),
+                key=request_key(model, prompt.messages, prompt.follow_ups, params),
+                origin=Origin(first + place, columns, is_batch),
+            )
+            for place, model in enumerate(models)
+        ]
+
+    def _prompt(self, columns: Mapping[str, Any], *, is_batch: bool) -> Prompt:
+        try:
+            if self.prompt is not None:
+                text = self.prompt.render(columns)
+                if not text:
+                    raise RowError("the prompt is empty")
+                prompt = Prompt((user(text),))
+            else:
+                prompt = read_prompt(self._own_prompt(columns, is_batch=is_batch), self.media)
+            if self.system is not None:
+                return prompt._replace(messages=with_system(prompt.messages, self.system.render(columns)))
+        except (PromptError, RenderError) as error:
+            raise RowError(str(error)) from None
+        return prompt
+
+    def _own_prompt(self, columns: Mapping[str, Any], *, is_batch: bool) -> Any:
+        """Return what the row holds as its prompt."""
+        if self.column is not None:
+            if self.column not in columns:
+                raise RowError(f"has no column '{self.column}' (it has: {', '.join(columns)})")
+            return columns[self.column]
+        if is_batch:
+            return columns["body"].get("messages")
+        if columns.get("mode", "chat") != "chat":
+            raise RowError(f"mode {columns['mode']!r} is not supported; only 'chat' is")
+        for name in ("prompt", "messages"):
+            if columns.get(name) is not None:
+                return _structured(columns[name]) if name == "messages" else columns[name]
+        raise RowError("has no prompt; give a template with -p, or a column with --prompt-column")
+
+
+def explicit_id(columns: Mapping[str, Any]) -> Any:
+    """Return the id that a row gives, or None.
+
+    Raises:
+        RowError: It is no JSON scalar.
+    """
+    value = columns.get("custom_id") if _is_batch(columns) else columns.get("id")
+    if isinstance(value, dict | list):
+        raise RowError("its id is neither text nor a number")
+    return value
+
+
+def _is_batch(columns: Mapping[str, Any]) -> bool:
+    return "custom_id" in columns and "body" in columns
+
+
+def _model(columns: Mapping[str, Any], *, is_batch: bool) -> str:
+    """Return the model reference that a row names itself."""
+    if is_batch:
+        if not isinstance(columns["body"].get("model"), str):
+            raise RowError("its body names no model")
+        return f"openai/{columns['body']['model']}"
+    api, name = columns.get("api"), columns.get("model_name")
+    if api is not None and name is not None:
+        return f"{api}/{name}"
+    model = columns.get("model")
+    if model is None:
+        raise RowError("names no model; give one with -m ENDPOINT/MODEL")
+    if not isinstance(model, str) or "/" not in model:
+        raise RowError(
+            f"its model {model!r} has no endpoint; write it as ENDPOINT/MODEL, or give one with -m"
+        )
+    return model
+
+
+def _check_batch(columns: Mapping[str, Any]) -> None:
+    if columns.get("url", BATCH_URL) != BATCH_URL:
+        raise RowError(f"its url {columns['url']!r} is not supported; only {BATCH_URL} is")
+    if columns.get("method", "POST") != "POST":
+        raise RowError(f"its method {columns['method']!r} is not POST")
+    if not isinstance(columns["body"], dict):
+        raise RowError("its body is no object")
+
+
+def _params(columns: Mapping[str, Any], *, is_batch: bool) -> dict[str, Any]:
+    """Return the generation parameters that a row gives itself."""
+    if is_batch:
+        return {name: value for name, value in columns["body"].items() if name not in {"model", "messages"}}
+    params = columns.get("parameters")
+    params = {} if params is None else _structured(params)
+    if not isinstance(params, dict):
+        raise RowError("its parameters are no object")
+    flat = {
+        name.removeprefix(_PARAMETERS): parse_value(value) if isinstance(value, str) else value
+        for name, value in columns.items()
+        if name.startswith(_PARAMETERS)
+    }
+    return {**params, **flat} if flat else params
+
+
+def _priority(columns: Mapping[str, Any]) -> int:
+    value = columns.get("priority", Priority.NORMAL)
+    value = parse_value(value) if isinstance(value, str) else value
+    if type(value) is not int and not isinstance(value, Priority):
+        raise RowError(f"its priority {value!r} is no whole number")
+    return int(value)
+
+
+def _structured(value: Any) -> Any:
+    """Read a list or an object that stands as text in a CSV cell."""
+    return parse_value(value) if isinstance(value, str) else value
+
+
+def parse_value(text: str) -> Any:
+    """Read text as JSON, or else as the string it is."""
+    try:
+        return msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeError):
+        return text

@@ -1,0 +1,240 @@
+"""Rows of a file, in order and again by their place: JSONL and CSV."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+
+from brimline.errors import InputError
+
+BOM = b"\xef\xbb\xbf"
+_decode = msgspec.json.Decoder().decode
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(slots=True)
+class Row:
+    """A row.
+
+    Attributes:
+        offset: Where it begins in the file, in bytes.
+        line: The number of its first line in the file, from 1; 0 where it was read by its place.
+        columns: What it holds.
+    """
+
+    offset: int
+    line: int
+    columns: dict[str, Any]
+
+
+@dataclass(slots=True)
+class BadRow:
+    """A row that cannot be read, and why."""
+
+    offset: int
+    line: int
+    reason: str
+
+
+class Table(Protocol):
+    """A file of rows."""
+
+    path: Path
+
+    def scan(self) -> Iterator[Row | BadRow]:
+        """Yield every row in order; blank lines are none."""
+        ...
+
+    def read(self, offsets: Iterable[int]) -> list[Row]:
+        """Return the rows that begin at these places; they were scanned before."""
+        ...
+
+    def line_at(self, offset: int) -> int:
+        """Return the number of the line, from 1, that begins at a place."""
+        ...
+
+
+def open_table(path: Path) -> Table:
+    """Return the table in the file at `path`.
+
+    Raises:
+        InputError: There is no such file, it cannot be read, or its format is not known.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", hint="Give a file of rows: .jsonl or .csv.")
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    kinds: dict[str, Callable[[Path], Table]] = {
+        ".jsonl": JsonlTable,
+        ".ndjson": JsonlTable,
+        ".csv": CsvTable,
+    }
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        hint = "Rows are read from .jsonl (one JSON object in each line) and .csv files."
+        raise InputError(f"{path}: files ending in '{path.suffix}' cannot be read", hint=hint)
+    return kind(path)
+
+
+class JsonlTable:
+    """One JSON object in each line, UTF-8, with or without a byte order mark."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def scan(self) -> Iterator[Row | BadRow]:
+        """Yield every row in order."""
+        offset = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                begin, offset = offset, offset + len(line)
+                text = line.removeprefix(BOM) if number == 1 else line
+                if not text.isspace() and text:
+                    yield _parse(begin, number, text)
+
+    def read(self, offsets: Iterable[int]) -> list[Row]:
+        """Return the rows at these places."""
+        rows = []
+        with self.path.open("rb") as file:
+            for offset in offsets:
+                if file.tell() != offset:
+                    file.seek(offset)
+                row = _parse(offset, 0, file.readline().removeprefix(BOM))
+                if isinstance(row, BadRow):
+                    raise InputError(f"{self.path} was changed while it was being run", hint="Run it again.")
+                rows.append(row)
+        return rows
+
+    def line_at(self, offset: int) -> int:
+        """Return the number of the line that begins at a place."""
+        return _line_at(self.path, offset)
+
+
+def _line_at(path: Path, offset: int) -> int:
+    with path.open("rb") as file:
+        return 1 + file.read(offset).count(b"\n")
+
+
+def _parse(offset: int, line: int, text: bytes) -> Row | BadRow:
+    try:
+        columns = _decode(text)
+    except UnicodeDecodeError:
+        return BadRow(offset, line, "is not UTF-8")
+    except msgspec.DecodeError as error:
+        return BadRow(offset, line, f"is not JSON: {_plain(str(error))}")
+    if not isinstance(columns, dict):
+        return BadRow(offset, line, "is no JSON object")
+    return Row(offset, line, columns)
+
+
+def _plain(reason: str) -> str:
+    """Say what msgspec says of broken JSON in a person's words."""
+    reason = reason.removeprefix("JSON is malformed: ")
+    return "it ends too early" if reason == "Input data was truncated" else reason
+
+
+class CsvTable:
+    """Comma separated values with a header; an empty cell is absent. A record may span lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._header: list[str] | None = None
+
+    def scan(self) -> Iterator[Row | BadRow]:
+        """Yield every record in order."""
+        self._header = None
+        with self.path.open("rb") as file:
+            lines = _Lines(file)
+            for cells in _records(lines):
+                if isinstance(cells, BadRow):
+                    yield cells
+                elif self._header is not None:
+                    yield self._row(lines.begin, lines.begin_number, cells)
+                elif problem := _header_problem(cells):
+                    yield BadRow(lines.begin, lines.begin_number, problem)
+                    return
+                else:
+                    self._header = cells
+
+    def read(self, offsets: Iterable[int]) -> list[Row]:
+        """Return the records at these places."""
+        rows = []
+        with self.path.open("rb") as file:
+            for offset in offsets:
+                file.seek(offset)
+                row = self._row(offset, 0, next(csv.reader(_Lines(file), strict=True)))
+                if isinstance(row, BadRow):
+                    raise InputError(f"{self.path} was changed while it was being run", hint="Run it again.")
+                rows.append(row)
+        return rows
+
+    def line_at(self, offset: int) -> int:
+        """Return the number of the line that begins at a place."""
+        return _line_at(self.path, offset)
+
+    def _row(self, offset: int, line: int, cells: list[str]) -> Row | BadRow:
+        assert self._header is not None
+        if len(cells) > len(self._header):
+            return BadRow(offset, line, f"has {len(cells)} cells, the header has {len(self._header)}")
+        columns = {name: cell for name, cell in zip(self._header, cells, strict=False) if cell}
+        return Row(offset, line, columns)
+
+
+def _records(lines: "_Lines") -> Iterator[list[str] | BadRow]:
+    """Yield the cells of each record; what cannot be read ends the file, since nobody knows where it ends."""
+    records = csv.reader(lines, strict=True)
+    while True:
+        lines.mark()
+        try:
+            cells = next(records)
+        except StopIteration:
+            return
+        except UnicodeDecodeError:
+            yield BadRow(lines.begin, lines.number + 1, "is not UTF-8")
+            return
+        except csv.Error as error:
+            yield BadRow(lines.begin, lines.begin_number, f"is not CSV: {error}")
+            return
+        if cells:
+            yield cells
+
+
+def _header_problem(names: list[str]) -> str | None:
+    twice = {name for name in names if names.count(name) > 1}
+    return f"the header names '{min(twice)}' twice" if twice else None
+
+
+class _Lines:
+    """The lines of a file as text, which knows where it is: `csv` reads as many as a record needs."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._offset = file.tell()
+        self.number = 0
+        self.begin = 0
+        self.begin_number = 0
+
+    def mark(self) -> None:
+        """Note that a record begins here."""
+        self.begin = self._offset
+        self.begin_number = self.number + 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline()
+        if not line:
+            raise StopIteration
+        first = self._offset == 0
+        self._offset += len(line)
+        self.number += 1
+        return (line.removeprefix(BOM) if first else line).decode("utf-8")

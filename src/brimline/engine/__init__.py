@@ -1,0 +1,1 @@
+"""The engine performs what the core decides: the only place that awaits on purpose."""

@@ -1,0 +1,193 @@
+"""`run` and `map` for programs without a loop of their own; they work inside somebody else's running loop, too."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import aclosing
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+from brimline.config import Config, Endpoint
+from brimline.engine.engine import Engine
+from brimline.engine.execution import Execution
+from brimline.engine.options import Retry, RunOptions
+from brimline.engine.prepared import prepare
+from brimline.engine.progress import Progress
+from brimline.engine.report import Report
+from brimline.engine.stream import Item, Maker, numbered
+from brimline.errors import RunError
+from brimline.types import Outcome
+
+T = TypeVar("T")
+
+
+def run(  # noqa: PLR0913  each is an option of its own
+    input: str | PathLike[str],  # noqa: A002  the command line's word for it
+    *,
+    model: str | Iterable[str] | None = None,
+    output: str | PathLike[str] | None = None,
+    prompt: str | None = None,
+    prompt_column: str | None = None,
+    system: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    limits: Mapping[str, str] | None = None,
+    concurrency: int | Mapping[str, int] | None = None,
+    endpoints: Mapping[str, Endpoint] | None = None,
+    config: Config | str | Path | None = None,
+    timeout: float | None = None,
+    max_tries: int | None = None,
+    max_wait: float | None = None,
+    deadline: float | None = None,
+    limit: int | None = None,
+    retry: str = "transient",
+    fresh: bool = False,
+    raw: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Send every row of a file and write the answers down; calling it again resumes.
+
+        report = brimline.run("prompts.jsonl", model="openai/gpt-5-mini", output="out.jsonl")
+
+    Args:
+        input: A `.jsonl` or `.csv` file.
+        model: Model reference `endpoint/model`, or several: every row goes to each. It replaces the rows' own.
+        output: Results file; `<input stem>.results.jsonl` in the working folder if not given.
+        prompt: Jinja template over a row's columns.
+        prompt_column: Column that holds a text, a list of turns, or messages.
+        system: Jinja template of the system message, for rows without one.
+        params: Generation parameters; they win over a row's own.
+        limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
+        concurrency: Attempts in flight at once, for each model or by model reference or pattern (32).
+        endpoints: Endpoints by name, beside those of the configuration.
+        config: A configuration, or the path of a file instead of `brimline.toml`.
+        timeout: Seconds for one attempt (600).
+        max_tries: Tries of one request (5); refusals for a rate limit do not count.
+        max_wait: The longest wait in seconds that a provider may ask for (3600).
+        deadline: Seconds for the run; then nothing more is sent.
+        limit: Send at most so many requests.
+        retry: Which failed rows are sent again: `transient`, `all` or `none`.
+        fresh: Start over; the old results are kept aside.
+        raw: Keep the provider's whole reply in the results.
+        on_progress: Called a few times a second with how things stand.
+
+    Returns:
+        What came of it. Iterating over it reads the results file.
+
+    Raises:
+        InputError: The input cannot be run; nothing was sent.
+        OutputError: The results file cannot be used, or another process holds it; nothing was sent.
+        ConfigError: A setting is wrong; nothing was sent.
+        RunError: The run could not start, or not go on. What was answered is kept.
+    """
+    engine = Engine(
+        limits=limits,
+        concurrency=concurrency,
+        endpoints=endpoints,
+        config=config,
+        timeout=timeout,
+        max_tries=max_tries,
+        max_wait=max_wait,
+        on_progress=on_progress,
+    )
+    models = (model,) if isinstance(model, str) else tuple(model or ())
+    options = RunOptions(
+        input=Path(input),
+        output=None if output is None else Path(output),
+        models=models,
+        prompt=prompt,
+        prompt_column=prompt_column,
+        system=system,
+        params=dict(params or {}),
+        deadline=deadline,
+        limit=limit,
+        retry=Retry(retry),
+        fresh=fresh,
+        raw=raw,
+    )
+    return _on_a_loop(lambda: _run(engine, options))
+
+
+def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an option of its own
+    requests: Iterable[Item],
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    limits: Mapping[str, str] | None = None,
+    concurrency: int | Mapping[str, int] | None = None,
+    endpoints: Mapping[str, Endpoint] | None = None,
+    config: Config | str | Path | None = None,
+    deadline: float | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Outcome]:
+    """Send requests and return their outcomes, in order. Nothing is written down; for many use `run`.
+
+        outcomes = brimline.map(["Say hi", "Say bye"], model="openai/gpt-5-mini")
+
+    Args:
+        requests: Prompts, rows as in a file (dicts), or `Request`s.
+        model: The model reference, for items that name none; it replaces a row's own.
+        system: System message for items that have none.
+        params: Generation parameters; they win over an item's own.
+        limits: As for `run`.
+        concurrency: As for `run`.
+        endpoints: As for `run`.
+        config: As for `run`.
+        deadline: Seconds; then all that is left is `Failure(cancelled)`.
+        on_progress: As for `run`.
+
+    Raises:
+        ConfigError: A setting is wrong; nothing was sent.
+    """
+    engine = Engine(
+        limits=limits, concurrency=concurrency, endpoints=endpoints, config=config, on_progress=on_progress
+    )
+    return _on_a_loop(lambda: _map(engine, [*requests], Maker(model, system, params), deadline))
+
+
+async def _run(engine: Engine, options: RunOptions) -> Report:
+    prepared = prepare(options, engine.config)
+    async with engine:
+        report = await Execution(engine, prepared).run()
+    if report.error is not None:
+        raise RunError(
+            f"the run could not go on: {report.error}", hint="What was answered is kept; run it again."
+        )
+    return report
+
+
+async def _map(engine: Engine, items: list[Item], maker: Maker, deadline: float | None) -> list[Outcome]:
+    async with engine, aclosing(numbered(engine, items, maker, deadline)) as stream:
+        outcomes = {number: outcome async for number, outcome in stream}
+    return [outcomes[number] for number in range(len(items))]
+
+
+def _on_a_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` to its end on a loop of our own; in a thread if this one has a running loop (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run_here(work)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(_run_here(work))
+        except BaseException as error:  # noqa: BLE001  raised again where it was asked for
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="brimline")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _run_here(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import uvloop  # noqa: PLC0415  only where a loop is ours
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work())

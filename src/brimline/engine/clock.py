@@ -1,0 +1,30 @@
+"""The one place that reads clocks: the loop's for deciding, the wall's for writing down."""
+
+import asyncio
+import time
+
+
+class Clock:
+    """Nanoseconds of the running loop's clock, and how they relate to Unix time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.epoch = time.time_ns() - self.now()
+
+    def now(self) -> int:
+        """Return the present on a clock that never goes back, ns."""
+        return round(self._loop.time() * 1e9)
+
+    def wall(self) -> int:
+        """Return Unix time, ns, as it was when the clock was made plus what has passed since."""
+        return self.epoch + self.now()
+
+
+def ticks() -> float:
+    """Return seconds of a clock that never goes back, for spans outside the loop."""
+    return time.monotonic()
+
+
+def wall_clock() -> int:
+    """Return Unix time, ns."""
+    return time.time_ns()

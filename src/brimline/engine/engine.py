@@ -1,0 +1,237 @@
+"""The engine: everything a process sends goes through it, so that one set of limits holds for all of it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from brimline.config import Config, Endpoint, LimitRule, load_config
+from brimline.core.lane import Lane
+from brimline.core.limits import LimitSet
+from brimline.core.quota import parse_quotas
+from brimline.engine.live import LiveEndpoint
+from brimline.engine.progress import Progress, progress_of
+from brimline.engine.pump import Pump
+from brimline.engine.run import Run
+from brimline.engine.simulator import SimulatorProcess
+from brimline.engine.stream import Item, Maker, ask_one, numbered
+from brimline.errors import UsageError
+from brimline.providers import find_provider
+from brimline.transport import HttpTransport
+from brimline.types import Fault, FaultKind, Outcome, Priority
+
+TICK = 0.25
+"""Seconds between two calls of `on_progress`."""
+
+
+class Engine:
+    """Sends requests as fast as their limits allow. Use it as an async context manager.
+
+        async with Engine(limits={"openai/gpt-5-mini": "500/min, 200k tokens/min"}) as engine:
+            async for outcome in engine.stream(["Say hi", "Say bye"], model="openai/gpt-5-mini"):
+                print(outcome.text)
+
+    Args:
+        limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
+        concurrency: Attempts in flight at once, for each model or by model reference or pattern; 32 if not given.
+        endpoints: Endpoints by name, beside those of the configuration.
+        config: A configuration, or the path of a file instead of `brimline.toml`.
+        timeout: Seconds for one attempt (600).
+        max_tries: Tries of one exchange (5).
+        max_wait: The longest wait in seconds that a provider may ask for (3600).
+        on_progress: Called a few times a second with how things stand while something runs.
+        rng: For jitter; give one to repeat a run exactly.
+
+    Raises:
+        ConfigError: A limit, an endpoint or the configuration is wrong.
+    """
+
+    def __init__(  # noqa: PLR0913  each is a setting of its own
+        self,
+        *,
+        limits: Mapping[str, str] | None = None,
+        concurrency: int | Mapping[str, int] | None = None,
+        endpoints: Mapping[str, Endpoint] | None = None,
+        config: Config | str | Path | None = None,
+        timeout: float | None = None,
+        max_tries: int | None = None,
+        max_wait: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        settings = {"timeout": timeout, "max_tries": max_tries, "max_wait": max_wait}
+        rules = [
+            LimitRule(pattern=model, quotas=parse_quotas(text)) for model, text in (limits or {}).items()
+        ]
+        caps = {"*": concurrency} if isinstance(concurrency, int) else concurrency or {}
+        rules += [LimitRule(pattern=model, concurrency=cap) for model, cap in caps.items()]
+        self.config = _configure(config, rules, settings, endpoints or {})
+        self._on_progress = on_progress
+        self._rng = rng
+        self._live: dict[str, asyncio.Task[LiveEndpoint]] = {}
+        self._simulators: list[SimulatorProcess] = []
+        self._runs: set[Run] = set()
+        self._pump: Pump | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pump = Pump(self.config, rng=self._rng)
+        if self._on_progress is not None:
+            self._ticker = asyncio.create_task(self._tick(self._on_progress))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Drop what is in flight and close every connection. Closing twice is harmless."""
+        if self._pump is None:
+            return
+        pump, self._pump = self._pump, None
+        if self._ticker is not None:
+            self._ticker.cancel()
+        await pump.close()
+        for made in self._live.values():
+            if made.done() and made.exception() is None:
+                await made.result().close()
+        for simulator in self._simulators:
+            await simulator.stop()
+
+    async def stream(
+        self,
+        requests: Iterable[Item] | AsyncIterable[Item],
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> AsyncIterator[Outcome]:
+        """Send requests as they come and yield outcomes as they are complete, in no order.
+
+        Backpressure goes both ways: no more is read than can be sent soon, and nothing more is sent while nobody
+        takes the outcomes. Leaving the loop drops what is in flight.
+
+        Args:
+            requests: Prompts, rows as in a file (dicts), or `Request`s; iterable or async iterable, of any length.
+                What cannot be sent is a `Failure(invalid_request)`.
+            model: The model reference, for items that name none; it replaces a row's own.
+            system: System message for items that have none.
+            params: Generation parameters; they win over an item's own.
+            deadline: Seconds; then all that is left is `Failure(cancelled)`.
+
+        Raises:
+            UsageError: The engine is not open.
+        """
+        outcomes = numbered(self, requests, Maker(model, system, params), deadline)
+        try:
+            async for _, outcome in outcomes:
+                yield outcome
+        finally:
+            await outcomes.aclose()
+
+    async def ask(
+        self,
+        model: str,
+        prompt: Item,
+        *,
+        system: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        priority: int = Priority.HIGH,
+        timeout: float | None = None,  # noqa: ASYNC109  the outcome says that it expired, nothing is raised
+    ) -> Outcome:
+        """Send one request and return its outcome; it goes before the rest of a quota's requests.
+
+        Args:
+            model: The model reference.
+            prompt: A text, a list of texts (a conversation), a list of messages, a row or a `Request`.
+            system: System message if the prompt has none.
+            params: Generation parameters.
+            priority: Higher goes first.
+            timeout: Seconds in all, waiting for the limits included; then it is `Failure(timeout)`.
+
+        Raises:
+            UsageError: The engine is not open.
+            ConfigError: The model's endpoint does not exist or lacks its key.
+        """
+        maker = Maker(model, system, params, priority=priority)
+        return await ask_one(self, prompt, maker, timeout)
+
+    def stats(self) -> Progress:
+        """Return how everything that runs now stands."""
+        return progress_of([*self._runs], self.pump.clock.now())
+
+    # What runs use.
+
+    @property
+    def pump(self) -> Pump:
+        """The pump of an open engine.
+
+        Raises:
+            UsageError: The engine is not open.
+        """
+        if self._pump is None:
+            raise UsageError(
+                "the engine is not open", hint="Use it inside `async with Engine(...) as engine:`."
+            )
+        return self._pump
+
+    async def open_lane(
+        self, run: Run, model: str, restore: Callable[[LimitSet], None] | None = None
+    ) -> Lane:
+        """Open a lane of `run` for `model`; its endpoint is made ready first.
+
+        Raises:
+            ConfigError: The endpoint does not exist or lacks its key.
+            RunError: The simulator did not start.
+        """
+        name, _ = self.config.endpoint(model)
+        if name not in self._live:
+            self._live[name] = asyncio.create_task(self._connect(name))
+        endpoint = await asyncio.shield(self._live[name])
+        self._runs.add(run)
+        return self.pump.open_lane(run, model, self.config.limits(model), endpoint, restore)
+
+    def end(self, run: Run) -> None:
+        """Let go of a run."""
+        self._runs.discard(run)
+        if self._pump is not None:
+            self._pump.cancel(run, Fault(FaultKind.CANCELLED, "nobody waits for it any more"))
+            self._pump.forget(run)
+
+    async def _connect(self, name: str) -> LiveEndpoint:
+        endpoint = self.config.endpoints[name]
+        key = self.config.key(name)
+        provider = find_provider(endpoint.provider)
+        base_url = endpoint.base_url
+        if base_url is None:
+            simulator = SimulatorProcess()
+            self._simulators.append(simulator)
+            base_url = await simulator.start(endpoint.options.get("scenario"))
+        transport = HttpTransport(base_url, provider.headers(key, endpoint.options))
+        return LiveEndpoint(provider, transport, key)
+
+    async def _tick(self, on_progress: Callable[[Progress], None]) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            if self._runs:
+                on_progress(self.stats())
+
+
+def _configure(
+    config: Config | str | Path | None,
+    rules: list[LimitRule],
+    settings: Mapping[str, float | None],
+    endpoints: Mapping[str, Endpoint],
+) -> Config:
+    if not isinstance(config, Config):
+        config = load_config(None if config is None else Path(config), flags=rules, run=settings)
+    elif rules or any(value is not None for value in settings.values()):
+        rank = max((rule.rank for rule in config.rules), default=0) + 1
+        added = tuple(replace(rule, rank=rank) for rule in rules)
+        config = replace(config, rules=(*config.rules, *added), run=config.run.updated(settings, "Python"))
+    return replace(config, endpoints={**config.endpoints, **endpoints}) if endpoints else config

@@ -1,0 +1,263 @@
+"""A run over a file under way: from what was prepared to its report."""
+
+import asyncio
+import os
+import platform
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from brimline._version import __version__
+from brimline.core.faults import CONSEQUENCES
+from brimline.core.limits import Demand, LimitSet
+from brimline.core.time import SECOND
+from brimline.data.recipe import Origin
+from brimline.engine.clock import wall_clock
+from brimline.engine.engine import Engine
+from brimline.engine.files import FileSink, FileSource, StdoutSink
+from brimline.engine.prepared import Prepared
+from brimline.engine.progress import Progress, progress_of
+from brimline.engine.report import Report, StopReason, report_model
+from brimline.engine.run import Run, Sink
+from brimline.store.matching import Standing
+from brimline.store.ordering import NoRoom, order_results
+from brimline.types import Fault, FaultKind, Outcome, Success, Usage
+
+GRACE = 25.0
+"""Seconds that requests in flight have after a deadline."""
+
+WATCH = 1.0
+"""Seconds between two looks at a full disk."""
+
+
+class Execution:
+    """Runs what was prepared.
+
+    Args:
+        engine: An open engine.
+        prepared: What to run; its lock is released at the end.
+    """
+
+    def __init__(self, engine: Engine, prepared: Prepared) -> None:
+        self._engine = engine
+        self._prepared = prepared
+        self._options = prepared.options
+        self._plan = prepared.checked.plan
+        self._standing = prepared.matched.standing
+        self._clock = engine.pump.clock
+        self._began = self._clock.now()
+        self._stopped: StopReason | None = None
+        self._is_ordered = False
+        self._sink = self._make_sink()
+        source = FileSource(self._plan, prepared.pending)
+        self._run = Run(source, self._sink, timeout=engine.config.run.timeout, watch=self._note)
+        self._totals = {model: len(numbers) for model, numbers in prepared.pending.items() if numbers}
+        again = sum(
+            1 for numbers in prepared.pending.values() for number in numbers if self._standing[number]
+        )
+        self._before = self._plan.requests - self._standing.count(Standing.MISSING) - again
+
+    async def run(self) -> Report:
+        """Send everything, put the results into order, and say what came of it.
+
+        Raises:
+            ConfigError: An endpoint cannot be used.
+            RunError: The simulator did not start.
+        """
+        self._write_manifest(ended=False)
+        timers = self._set_timers()
+        guard = asyncio.create_task(self._guard())
+        try:
+            await self._send()
+        finally:
+            guard.cancel()
+            for timer in timers:
+                timer.cancel()
+            self._engine.end(self._run)
+            await self._sink.settle()
+            await self._engine.pump.join(self._run)
+            self._sink.close()
+        if self._run.error is None:
+            await self._order()
+        self._write_manifest(ended=True)
+        self._prepared.release()
+        return self._report()
+
+    def stop(self, reason: StopReason) -> None:
+        """Send nothing more; what is in flight may end."""
+        if self._stopped is None:
+            self._stopped = reason
+            self._engine.pump.drain(self._run, Fault(FaultKind.CANCELLED, f"the run was stopped: {reason}"))
+
+    def abort(self, reason: StopReason) -> None:
+        """Drop what is in flight, too; what was answered is still kept."""
+        self.stop(reason)
+        self._engine.pump.cancel(self._run, Fault(FaultKind.CANCELLED, f"the run was stopped: {reason}"))
+        if self._sink.stall is not None:
+            self._run.fail(self._sink.stall)
+
+    def progress(self) -> Progress:
+        """Return how the run stands."""
+        now = self._clock.now()
+        elapsed = (now - self._began) / SECOND
+        return progress_of([self._run], now, totals=self._totals, before=self._before, elapsed=elapsed)
+
+    async def _send(self) -> None:
+        self._run.is_open = True
+        for model in self._totals:
+            await self._engine.open_lane(self._run, model, self._restorer(model))
+        self._run.is_open = False
+        self._run.look()
+        await self._run.done.wait()
+
+    def _make_sink(self) -> Sink:
+        prepared, options = self._prepared, self._options
+        if prepared.folder is None:
+            return StdoutSink(raw=options.raw)
+        return FileSink(
+            options.results,
+            prepared.folder,
+            self._clock,
+            lines=prepared.lines,
+            line_of=prepared.matched.line_of,
+            raw=options.raw,
+        )
+
+    def _restorer(self, model: str) -> Any:
+        """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them."""
+        config, epoch = self._engine.config, self._clock.epoch
+        endpoint, scope = model.partition("/")[0], config.limits(model).scope
+
+        def restore(limits: LimitSet) -> None:
+            for used in self._prepared.history.recent:
+                if used.model.partition("/")[0] == endpoint and config.limits(used.model).scope == scope:
+                    tokens = used.input_tokens + used.output_tokens
+                    limits.restore(used.at - epoch, Demand(1, tokens, used.input_tokens, used.output_tokens))
+
+        return restore
+
+    def _note(self, outcome: Outcome) -> None:
+        """Note a durable outcome, and stop if too many have failed."""
+        assert isinstance(outcome.request.origin, Origin)
+        number = outcome.request.origin.number
+        if isinstance(outcome, Success):
+            self._standing[number] = Standing.OK
+            return
+        is_transient = CONSEQUENCES[outcome.fault.kind].transient
+        self._standing[number] = Standing.TRANSIENT if is_transient else Standing.HOPELESS
+        most = self._options.stop_after_failed
+        if most is not None:
+            failed = sum(meter.failed for meter in self._run.meters.values())
+            if failed >= max(1, most.of(self._plan.requests)):
+                self.stop(StopReason.FAILURES)
+
+    def _set_timers(self) -> list[asyncio.TimerHandle]:
+        deadline = self._options.deadline
+        if deadline is None:
+            return []
+        loop = asyncio.get_running_loop()
+        return [
+            loop.call_later(deadline, self.stop, StopReason.DEADLINE),
+            loop.call_later(deadline + GRACE, self.abort, StopReason.DEADLINE),
+        ]
+
+    async def _guard(self) -> None:
+        """A full disk is waited for as long as a provider would be."""
+        waited = 0.0
+        while True:
+            await asyncio.sleep(WATCH)
+            waited = waited + WATCH if self._sink.stall is not None else 0.0
+            if self._sink.stall is not None and waited > self._engine.config.run.max_wait:
+                self._run.fail(self._sink.stall)
+
+    async def _order(self) -> None:
+        """Put the results into the order of the input, if each request has one."""
+        matched, folder = self._prepared.matched, self._prepared.folder
+        if folder is None or Standing.MISSING in self._standing:
+            return
+        output = self._options.results
+        try:
+            await asyncio.to_thread(
+                order_results,
+                output,
+                matched.line_of,
+                matched.strays,
+                superseded=output.with_name(output.name + ".superseded.jsonl"),
+                patch=self._renumber,
+            )
+            self._is_ordered = True
+        except NoRoom:
+            self._prepared.notices.append(
+                f"{output}: no room to put it into order; it is in order of completion"
+            )
+
+    def _renumber(self, request: int, line: bytes) -> bytes:
+        """Give a line whose row has moved the number that its row has now."""
+        moved = self._prepared.matched.moved
+        if not moved or not moved[request]:
+            return line
+        result = msgspec.json.decode(line)
+        result["id"] = request // self._plan.recipe.per_row
+        return msgspec.json.encode(result) + b"\n"
+
+    def _write_manifest(self, *, ended: bool) -> None:
+        folder, options, config = self._prepared.folder, self._options, self._engine.config
+        if folder is None:
+            return
+        began = wall_clock() - (self._clock.now() - self._began)
+        manifest = {
+            "brimline": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "pid": os.getpid(),
+            "began": _moment(began),
+            "ended": _moment(wall_clock()) if ended else None,
+            "input": str(options.input),
+            "output": str(options.results),
+            "prompt": options.prompt,
+            "prompt_column": options.prompt_column,
+            "system": options.system,
+            "params": options.params,
+            "timeout_s": config.run.timeout,
+            "max_tries": config.run.max_tries,
+            "max_wait_s": config.run.max_wait,
+            "models": {model: _describe(config.limits(model)) for model in self._plan.models},
+            "requests": self._plan.requests,
+            "missing": self._standing.count(Standing.MISSING),
+            "stopped": self._stopped,
+        }
+        folder.write_manifest(manifest)
+
+    def _report(self) -> Report:
+        run, now = self._run, self._clock.now()
+        ok = self._standing.count(Standing.OK)
+        missing = self._standing.count(Standing.MISSING)
+        models = tuple(report_model(lane, run.meters[model]) for model, lane in run.lanes.items())
+        return Report(
+            output=self._options.results if self._prepared.folder is not None else None,
+            total=self._plan.requests,
+            ok=ok,
+            failed=self._plan.requests - ok - missing,
+            pending=missing,
+            answered=sum(model.ok for model in models),
+            attempts=sum(model.attempts for model in models),
+            usage=sum((model.usage for model in models), start=Usage()),
+            elapsed=(now - self._began) / SECOND,
+            stopped=self._stopped,
+            stops=dict(run.stops),
+            unfinished=len(self._prepared.history.unfinished),
+            superseded=len(self._prepared.matched.strays),
+            is_ordered=self._is_ordered,
+            models=models,
+            notices=tuple(self._prepared.notices),
+            error=None if run.error is None else str(run.error) or type(run.error).__name__,
+        )
+
+
+def _describe(limits: Any) -> dict[str, Any]:
+    return {"quotas": [quota.explain() for quota in limits.quotas], "concurrency": limits.concurrency}
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds")

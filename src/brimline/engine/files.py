@@ -1,0 +1,142 @@
+"""Files as source and sink of a run: rows in by their place, outcomes out to a results file that is the journal."""
+
+import sys
+from array import array
+from contextlib import suppress
+from pathlib import Path
+
+from brimline.core.lane import Attempt, Lane
+from brimline.core.steps import Final, NextTurn
+from brimline.data.plan import Plan
+from brimline.data.recipe import Origin
+from brimline.engine.clock import Clock
+from brimline.engine.run import Sink
+from brimline.store.appender import Appender
+from brimline.store.attempts import AttemptsLog
+from brimline.store.folder import RunFolder
+from brimline.store.lines import batch_line, result_line
+from brimline.store.turns import TurnLog
+from brimline.types import Fault, Outcome, Request, Response
+
+
+class FileSource:
+    """The rows of a checked file that are to be sent.
+
+    Args:
+        plan: The file.
+        pending: For each model, the numbers of its requests, in order.
+    """
+
+    def __init__(self, plan: Plan, pending: "dict[str, array[int]]") -> None:
+        self._plan = plan
+        self._pending = pending
+        self._given = dict.fromkeys(pending, 0)
+
+    async def pull(self, lane: Lane, room: int) -> list[Request] | None:
+        """Read the lane's next rows."""
+        given = self._given[lane.model]
+        numbers = self._pending[lane.model][given : given + room]
+        self._given[lane.model] = given + len(numbers)
+        return self._plan.read(numbers) if numbers else None
+
+
+class FileSink(Sink):
+    """A results file and the folder beside it.
+
+    Args:
+        output: The results file.
+        folder: The folder.
+        clock: For Unix time.
+        lines: How many lines the file holds.
+        line_of: For each request, the number of its line; kept up to date.
+        raw: Whether results hold the provider's whole reply.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        folder: RunFolder,
+        clock: Clock,
+        *,
+        lines: int,
+        line_of: "array[int]",
+        raw: bool,
+    ) -> None:
+        self._clock = clock
+        self._lines = lines
+        self._line_of = line_of
+        self._raw = raw
+        self._results = Appender(output, stalled=self._stalled)
+        self._turns = TurnLog(folder.turns, stalled=self._stalled)
+        self._attempts = AttemptsLog(folder.attempts, at=clock.wall())
+        self._numbers: dict[Attempt, int] = {}
+
+    async def keep(self, final: Final) -> None:
+        """Write the result down; durable when this returns."""
+        number, line = _write(final.outcome, raw=self._raw)
+        self._lines += 1
+        self._line_of[number] = self._lines
+        await self._results.append(line)
+        self._turns.forget(final.outcome.request)
+
+    async def keep_turn(self, turn: NextTurn) -> None:
+        """Write a finished turn down."""
+        await self._turns.append(turn.ticket.request, turn.response)
+
+    def kept_turns(self, request: Request) -> tuple[Response, ...]:
+        """Return the turns that an earlier run has kept."""
+        return self._turns.kept(request)
+
+    def _stalled(self, error: OSError | None) -> None:
+        self.stall = error
+
+    def started(self, attempt: Attempt) -> None:
+        """Note that an attempt is about to leave."""
+        ticket = attempt.ticket
+        self._numbers[attempt] = self._attempts.start(self._clock.wall(), ticket.request, ticket.demand)
+
+    def ended(self, attempt: Attempt, result: Response | Fault) -> None:
+        """Note how an attempt ended."""
+        usage = None if isinstance(result, Fault) else result.usage
+        tokens = (usage.input_tokens, usage.output_tokens) if usage is not None else None
+        status = result.kind if isinstance(result, Fault) else "ok"
+        self._attempts.end(self._clock.wall(), self._numbers.pop(attempt), status, tokens)
+
+    def flush(self) -> None:
+        """Hand what was noted to the kernel."""
+        self._attempts.flush()
+
+    async def settle(self) -> None:
+        """Write what is left; what a full disk does not take by now fails."""
+        await self._results.close()
+        await self._turns.close()
+
+    def close(self) -> None:
+        """Close the attempts log."""
+        with suppress(OSError):
+            self._attempts.close()
+
+
+class StdoutSink(Sink):
+    """Standard output, in completion order. Nothing is kept, so nothing can be resumed.
+
+    Args:
+        raw: Whether results hold the provider's whole reply.
+    """
+
+    def __init__(self, *, raw: bool) -> None:
+        self._raw = raw
+
+    async def keep(self, final: Final) -> None:
+        """Write the result out."""
+        _, line = _write(final.outcome, raw=self._raw)
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+
+def _write(outcome: Outcome, *, raw: bool) -> tuple[int, bytes]:
+    """Return the number of an outcome's request, and its line."""
+    origin = outcome.request.origin
+    assert isinstance(origin, Origin)
+    line = batch_line(outcome) if origin.is_batch else result_line(origin.columns, outcome, raw=raw)
+    return origin.number, line

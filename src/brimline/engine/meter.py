@@ -1,0 +1,142 @@
+"""What happened in one lane, counted as it happens: for screens and reports, never for decisions."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from brimline.core.time import MINUTE, SECOND
+from brimline.types import Fault, FaultKind, Response, Usage
+
+_STEP = math.log(1.05)
+_FLOOR = 0.001
+
+
+class Latencies:
+    """Quantiles of latencies, exact to 5%, in constant memory."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._total = 0
+
+    def add(self, latency: float) -> None:
+        """Count a latency, seconds."""
+        bucket = int(math.log(max(latency, _FLOOR) / _FLOOR) / _STEP)
+        self._counts[bucket] = self._counts.get(bucket, 0) + 1
+        self._total += 1
+
+    def quantile(self, share: float) -> float | None:
+        """Return the latency that this share of all does not exceed, seconds, or None if there are none."""
+        left = math.ceil(share * self._total)
+        for bucket in sorted(self._counts):
+            left -= self._counts[bucket]
+            if left <= 0:
+                return _FLOOR * math.exp(_STEP * (bucket + 0.5))
+        return None
+
+
+@dataclass(slots=True)
+class Count:
+    """What happened in a span of time: attempts started, requests finished, tokens used."""
+
+    requests: int = 0
+    finished: int = 0
+    tokens: int = 0
+
+
+class Flow:
+    """What happened in the last minute, by the second."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, Count]] = deque()
+
+    def at(self, now: int) -> Count:
+        """Return the count of the second of `now`, ns, to add to."""
+        second = now // SECOND
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append((second, Count()))
+            while self._seconds[0][0] <= second - MINUTE // SECOND:
+                self._seconds.popleft()
+        return self._seconds[-1][1]
+
+    def last_minute(self, now: int) -> Count:
+        """Return the count of the minute that ends at `now`."""
+        since = now // SECOND - MINUTE // SECOND
+        recent = [count for second, count in self._seconds if second > since]
+        return Count(
+            sum(count.requests for count in recent),
+            sum(count.finished for count in recent),
+            sum(count.tokens for count in recent),
+        )
+
+
+class Meter:
+    """The counters of one lane.
+
+    Attributes:
+        ok: Requests answered.
+        failed: Requests given up.
+        attempts: HTTP requests sent.
+        in_flight: Of those, the ones that have not ended.
+        refused: Attempts refused for a rate limit.
+        retried: Attempts that failed otherwise and were tried again.
+        usage: Tokens used.
+        first_at: When the first attempt started, ns, or None.
+        last_at: When the last attempt started, ns.
+        latencies: How long attempts took that were answered.
+        flow: The last minute.
+    """
+
+    __slots__ = (
+        "attempts", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused", "retried", "usage",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.failed = 0
+        self.attempts = 0
+        self.in_flight = 0
+        self.refused = 0
+        self.retried = 0
+        self.usage = Usage()
+        self.first_at: int | None = None
+        self.last_at = 0
+        self.latencies = Latencies()
+        self.flow = Flow()
+
+    def started(self, now: int) -> None:
+        """Count an attempt that starts."""
+        self.attempts += 1
+        self.in_flight += 1
+        self.last_at = now
+        if self.first_at is None:
+            self.first_at = now
+        self.flow.at(now).requests += 1
+
+    def ended(self, now: int, started: int, result: Response | Fault) -> None:
+        """Count an attempt that has ended."""
+        self.in_flight -= 1
+        if isinstance(result, Fault):
+            return
+        self.latencies.add((now - started) / SECOND)
+        if result.usage is not None:
+            self.usage += result.usage
+            self.flow.at(now).tokens += result.usage.input_tokens + result.usage.output_tokens
+
+    def tried_again(self, fault: Fault) -> None:
+        """Count an attempt that is tried again after `fault`."""
+        if fault.kind is FaultKind.RATE_LIMITED:
+            self.refused += 1
+        else:
+            self.retried += 1
+
+    def finished(self, now: int, *, ok: bool) -> None:
+        """Count a request that has its outcome."""
+        self.flow.at(now).finished += 1
+        if ok:
+            self.ok += 1
+        else:
+            self.failed += 1

@@ -1,0 +1,222 @@
+"""Everything that happens before anything is sent: the input is checked, and what is on file is matched to it.
+
+Bad input never costs money and never loses an answer: every problem is found here, all of them are reported
+together, and nothing on disk changes before there is none.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brimline.config import Config
+from brimline.data.media import Media
+from brimline.data.plan import Plan, Problems, make_plan
+from brimline.data.recipe import Recipe
+from brimline.data.rows import Row, open_table
+from brimline.data.template import Template
+from brimline.engine.options import Retry, RunOptions
+from brimline.errors import ConfigError, InputError, OutputError
+from brimline.providers import Provider, find_provider
+from brimline.store.lines import Recorded, own_columns
+from brimline.store.matching import Identities, Match, PackedIndex, Standing, match
+from brimline.store.results import NOT_OURS, ResultsReader
+from brimline.types import Request
+
+SHOWN = 20
+"""Problems shown when a run is refused; `check` shows all."""
+
+SAMPLE = 200
+"""Recorded lines looked at to tell changed rows from those of another input."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """An input and what is wrong with it.
+
+    Attributes:
+        plan: The input.
+        problems: What is wrong with it.
+        identities: Who its requests are.
+    """
+
+    plan: Plan
+    problems: Problems
+    identities: Identities
+
+    def require(self) -> None:
+        """See that nothing is wrong.
+
+        Raises:
+            InputError: Something is; it holds the first problems.
+        """
+        if self.problems.count:
+            shown = self.problems.texts[:SHOWN]
+            more = self.problems.count - len(shown)
+            if more:
+                shown.append(f"... and {more} more; `brimline check` shows all")
+            noun = "problem" if self.problems.count == 1 else "problems"
+            raise InputError(f"{self.problems.count} {noun}, nothing was sent:", problems=shown)
+
+
+def make_recipe(options: RunOptions, folder: Path) -> Recipe:
+    """Return the recipe that the options describe; local files are looked for in `folder`.
+
+    Raises:
+        ConfigError: A template is none.
+    """
+    return Recipe(
+        media=Media(folder),
+        models=options.models,
+        prompt=None if options.prompt is None else Template(options.prompt, "the prompt template"),
+        column=options.prompt_column,
+        system=None if options.system is None else Template(options.system, "the system template"),
+        params=options.params,
+    )
+
+
+def check_input(path: Path, recipe: Recipe, config: Config, *, with_keys: bool) -> Checked:
+    """Read the whole input and find every problem; sends nothing.
+
+    Args:
+        path: The input file.
+        recipe: What makes requests of its rows.
+        config: Knows endpoints and credentials.
+        with_keys: Whether answers on file have to be matched.
+    """
+    table = open_table(path)
+    identities = Identities(recipe.per_row, with_keys=with_keys)
+    providers: dict[str, Provider] = {}
+
+    def check_model(model: str) -> str | None:
+        try:
+            name, endpoint = config.endpoint(model)
+            config.key(name)
+            providers[name] = find_provider(endpoint.provider)
+        except ConfigError as error:
+            return str(error)
+        return None
+
+    def check_request(request: Request) -> str | None:
+        provider = providers.get(request.endpoint)
+        return None if provider is None else provider.problem(request)
+
+    def note(request: Request, own_id: object) -> None:
+        identities.add(request.key, request.model, own_id)
+
+    plan, problems = make_plan(table, recipe, check_model=check_model, check_request=check_request, note=note)
+    if not problems.count:
+        _find_twins(plan, identities, problems)
+        _compare_scopes(plan, config, problems)
+    return Checked(plan, problems, identities)
+
+
+def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
+    """Report rows that give the same id for the same model."""
+    if not identities.has_names:
+        return
+    for one, other in PackedIndex(identities.names).twins():
+        lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
+        (request,) = plan.read(array("I", [one]))
+        problems.add(
+            f"{plan.table.path}: lines {lines[0]} and {lines[1]} give the same id {request.id!r} for {request.model}"
+        )
+
+
+def _compare_scopes(plan: Plan, config: Config, problems: Problems) -> None:
+    """Report models that share a scope but not its limits."""
+    seen: dict[tuple[str, str], str] = {}
+    for model in plan.models:
+        limits = config.limits(model)
+        other = seen.setdefault((model.partition("/")[0], limits.scope), model)
+        theirs = config.limits(other)
+        if (limits.quotas, limits.concurrency) != (theirs.quotas, theirs.concurrency):
+            problems.add(f"{other} and {model} share the limits '{limits.scope}' but declare different ones")
+
+
+def match_results(
+    path: Path,
+    checked: Checked,
+    reader: ResultsReader,
+    lines: Iterable[tuple[int, Recorded]],
+    *,
+    is_known: bool,
+) -> Match:
+    """Match the answers on file to the requests of the input.
+
+    Args:
+        path: The results file.
+        checked: The input.
+        reader: Reads the file.
+        lines: What it reads.
+        is_known: Whether the run's folder stands beside the file, so that it is ours even if nothing can be read.
+
+    Raises:
+        OutputError: The file holds no results, or those of another input.
+    """
+    plan = checked.plan
+    matched = match(checked.identities, lines, _places(plan))
+    if reader.is_foreign and not is_known:
+        raise OutputError(f"{path} is no results file of brimline", hint=NOT_OURS)
+    if reader.lines and not any(matched.line_of) and not _knows_rows(path, plan):
+        hint = f"{NOT_OURS} With --fresh it is kept aside and the run starts over."
+        raise OutputError(f"{path} holds results of other rows than {plan.table.path}", hint=hint)
+    return matched
+
+
+def _places(plan: Plan) -> dict[str, int]:
+    """Return the place of each model among the requests of a row."""
+    if plan.recipe.models:
+        return {model: place for place, model in enumerate(plan.recipe.models)}
+    return dict.fromkeys(plan.models, 0)
+
+
+def _knows_rows(path: Path, plan: Plan) -> bool:
+    """Whether some recorded row occurs in the input: then its template or model was changed, and it is ours."""
+    encode = msgspec.json.Encoder(order="sorted").encode
+    recorded = {encode(columns) for columns in _recorded_columns(path)}
+    return any(encode(_bare(row.columns)) in recorded for row in plan.table.scan() if isinstance(row, Row))
+
+
+def _recorded_columns(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as results:
+        for line in islice(results, SAMPLE):
+            try:
+                yield own_columns(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError, TypeError):
+                continue
+
+
+def _bare(columns: dict[str, Any]) -> dict[str, Any]:
+    if "custom_id" in columns and "body" in columns:
+        return {"custom_id": columns["custom_id"]}
+    return {name: value for name, value in columns.items() if name not in {"id", "model"}}
+
+
+def choose(plan: Plan, standing: bytearray, options: RunOptions) -> dict[str, "array[int]"]:
+    """Return, for each model, the numbers of the requests that are to be sent, in order."""
+    wanted = _wanted(options.retry)
+    pending: list[array[int]] = [array("I") for _ in plan.models]
+    part, parts = options.shard
+    first, last = plan.rows * (part - 1) // parts, plan.rows * part // parts
+    per_row = plan.recipe.per_row
+    left = options.limit if options.limit is not None else plan.requests
+    for number in range(first * per_row, last * per_row):
+        if left and wanted(standing[number]):
+            pending[plan.model_of[number]].append(number)
+            left -= 1
+    return dict(zip(plan.models, pending, strict=True))
+
+
+def _wanted(retry: Retry) -> Callable[[int], bool]:
+    """Return whether a request with a certain standing is sent."""
+    wanted = {Standing.MISSING}
+    if retry is not Retry.NONE:
+        wanted.add(Standing.TRANSIENT)
+    if retry is Retry.ALL:
+        wanted.add(Standing.HOPELESS)
+    return wanted.__contains__

@@ -1,0 +1,132 @@
+"""A run that is ready to be sent: input checked, results locked and matched, what is to be sent chosen."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from brimline.config import Config
+from brimline.engine.clock import wall_clock
+from brimline.engine.options import STREAM, RunOptions
+from brimline.engine.prepare import Checked, check_input, choose, make_recipe, match_results
+from brimline.store.attempts import History, name_request, read_history
+from brimline.store.folder import RunFolder
+from brimline.store.lines import Recorded
+from brimline.store.matching import Match, Standing, standing_of
+from brimline.store.results import ResultsReader, check_writable, cut_tail
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Everything a run needs before its first request.
+
+    Attributes:
+        options: What is asked.
+        config: The configuration.
+        checked: The input.
+        matched: How what is on file belongs to it.
+        pending: For each model, the numbers of the requests to send.
+        folder: The folder beside the results, locked; None if results go to standard output.
+        lines: Lines that the results file holds.
+        history: What earlier processes left behind.
+        kept_aside: Where `--fresh` has put the old results, or None.
+        notices: What people should know.
+    """
+
+    options: RunOptions
+    config: Config
+    checked: Checked
+    matched: Match
+    pending: "dict[str, array[int]]"
+    folder: RunFolder | None = None
+    lines: int = 0
+    history: History = field(default_factory=lambda: History(frozenset(), ()))
+    kept_aside: Path | None = None
+    notices: list[str] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Let another process write the results."""
+        if self.folder is not None:
+            self.folder.release()
+
+
+def prepare(options: RunOptions, config: Config) -> Prepared:
+    """Check the input, lock the results and match what is on file; send nothing.
+
+    Raises:
+        InputError: The input cannot be run; all its problems are in it.
+        OutputError: The results file cannot be used, or another process holds it.
+        ConfigError: A template is none.
+    """
+    output = options.results
+    to_file = output != STREAM
+    if to_file:
+        check_writable(output)
+    recipe = make_recipe(options, options.input.parent)
+    is_resumed = to_file and not options.fresh and output.exists() and output.stat().st_size > 0
+    checked = check_input(options.input, recipe, config, with_keys=is_resumed)
+    checked.require()
+    if not to_file:
+        matched = Match(checked.plan.requests)
+        return Prepared(options, config, checked, matched, choose(checked.plan, matched.standing, options))
+    folder = RunFolder(output)
+    try:
+        return _with_results(options, config, checked, folder)
+    except BaseException:
+        folder.discard()
+        folder.release()
+        raise
+
+
+def _with_results(options: RunOptions, config: Config, checked: Checked, folder: RunFolder) -> Prepared:
+    output, plan = options.results, checked.plan
+    history = read_history(folder.attempts, since=wall_clock() - _longest_window(plan.models, config))
+    matched = Match(plan.requests)
+    prepared = Prepared(options, config, checked, matched, {}, folder, history=history)
+    if options.fresh:
+        prepared.kept_aside = _keep_aside(output)
+        folder.turns.unlink(missing_ok=True)
+    elif output.exists():
+        unfinished = set(history.unfinished)
+        reader = ResultsReader(output)
+        prepared.matched = match_results(
+            output, checked, reader, _without_results(reader, unfinished), is_known=not folder.is_new
+        )
+        prepared.history = History(frozenset(unfinished), history.recent)
+        prepared.lines = reader.lines
+        _tidy(output, reader, prepared.notices)
+    prepared.pending = choose(plan, prepared.matched.standing, options)
+    return prepared
+
+
+def _longest_window(models: list[str], config: Config) -> int:
+    """Return how far back, ns, a quota of these models looks."""
+    return max((quota.window for model in models for quota in config.limits(model).quotas), default=0)
+
+
+def _without_results(reader: ResultsReader, unfinished: set[bytes]) -> Iterator[tuple[int, Recorded]]:
+    """Pass recorded lines on; requests that have their answer are no more unfinished."""
+    for line, recorded in reader:
+        if unfinished and standing_of(recorded) in {Standing.OK, Standing.HOPELESS}:
+            unfinished.discard(name_request(recorded.id, recorded.key))
+        yield line, recorded
+
+
+def _tidy(output: Path, reader: ResultsReader, notices: list[str]) -> None:
+    """Cut the torn tail of a crash, and say what else is wrong."""
+    if cut := cut_tail(output, reader.end):
+        notices.append(f"{output}: the last {cut} bytes were torn by a crash and were cut off")
+    if reader.damaged:
+        lines = ", ".join(map(str, reader.damaged[:5]))
+        notices.append(f"{output}: {len(reader.damaged)} damaged lines are passed over (line {lines} ...)")
+
+
+def _keep_aside(output: Path) -> Path | None:
+    """Move the old results to a name of their own."""
+    if not output.exists():
+        return None
+    stamp = datetime.fromtimestamp(wall_clock() / 1e9, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = output.with_name(f"{output.name}.{stamp}")
+    output.rename(aside)
+    return aside

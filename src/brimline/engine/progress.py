@@ -1,0 +1,195 @@
+"""How a run stands, as a value: what screens draw and `on_progress` gets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from brimline.core.lane import Lane
+from brimline.core.quota import Dimension
+from brimline.core.time import MINUTE, SECOND
+from brimline.engine.meter import Meter
+from brimline.engine.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProgress:
+    """How one model of a run stands.
+
+    Attributes:
+        model: The model reference.
+        total: Requests of the run that go to it, or None where that is not known.
+        ok: Answered by this run.
+        failed: Given up by this run.
+        in_flight: Attempts in flight.
+        requests: Attempts started in the last minute.
+        requests_allowed: As many as the declared limits allowed in that minute, or None if none is declared.
+        tokens: Tokens used in the last minute.
+        tokens_allowed: As many as the declared limits allowed in that minute, or None.
+        p50: Median seconds of an answered attempt, or None.
+        p95: Seconds that 95% of them do not exceed, or None.
+        retried: Attempts that failed and were tried again.
+        refused: Attempts refused for a rate limit.
+        limited_by: What limits it now, for people.
+        wait: Seconds until something can start, where that is known.
+        left: Requests that have no outcome yet, or None.
+        eta: Seconds until it is through at the pace of the last minute, or None if nobody knows.
+    """
+
+    model: str
+    total: int | None
+    ok: int
+    failed: int
+    in_flight: int
+    requests: int
+    requests_allowed: int | None
+    tokens: int
+    tokens_allowed: int | None
+    p50: float | None
+    p95: float | None
+    retried: int
+    refused: int
+    limited_by: str
+    wait: float | None
+    left: int | None
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How a run stands.
+
+    Attributes:
+        total: Requests of the run, or None where that is not known.
+        before: Requests that had their outcome before it began.
+        ok: Answered by this run.
+        failed: Given up by this run.
+        elapsed: Seconds since it began.
+        models: How each model stands.
+        notice: What people should know now (the disk is full, an endpoint has stopped), or an empty string.
+    """
+
+    total: int | None
+    before: int
+    ok: int
+    failed: int
+    elapsed: float
+    models: tuple[ModelProgress, ...]
+    notice: str
+
+    @property
+    def done(self) -> int:
+        """Requests that have their outcome."""
+        return self.before + self.ok + self.failed
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until everything is through, or None if nobody knows."""
+        etas = [model.eta for model in self.models]
+        known = [eta for eta in etas if eta is not None]
+        return max(known) if known and len(known) == len(etas) else None
+
+    @property
+    def share(self) -> float | None:
+        """Requests of the last minute as a share of what the limits allowed, or None if none is declared."""
+        allowed = [model for model in self.models if model.requests_allowed]
+        if not allowed:
+            return None
+        return sum(model.requests for model in allowed) / sum(
+            model.requests_allowed or 0 for model in allowed
+        )
+
+
+def progress_of(
+    runs: Sequence[Run],
+    now: int,
+    *,
+    totals: Mapping[str, int] | None = None,
+    before: int = 0,
+    elapsed: float = 0.0,
+) -> Progress:
+    """Return how runs stand at `now`, ns.
+
+    Args:
+        runs: The runs.
+        now: The present, ns.
+        totals: For each model, how many requests go to it, where that is known.
+        before: Requests that had their outcome before.
+        elapsed: Seconds since it began.
+    """
+    models = tuple(
+        model_progress(lane, run.meters[model], now, None if totals is None else totals[model])
+        for run in runs
+        for model, lane in run.lanes.items()
+    )
+    return Progress(
+        total=None if totals is None else before + sum(totals.values()),
+        before=before,
+        ok=sum(model.ok for model in models),
+        failed=sum(model.failed for model in models),
+        elapsed=elapsed,
+        models=models,
+        notice="; ".join(filter(None, map(notice, runs))),
+    )
+
+
+def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> ModelProgress:
+    """Return how a lane stands at `now`, ns."""
+    flow = meter.flow.last_minute(now)
+    elapsed = now - meter.first_at if meter.first_at is not None else 0
+    left = None if total is None else total - meter.ok - meter.failed
+    wake_at = lane.scope.wake_at
+    return ModelProgress(
+        model=lane.model,
+        total=total,
+        ok=meter.ok,
+        failed=meter.failed,
+        in_flight=meter.in_flight,
+        requests=flow.requests,
+        requests_allowed=allowed(lane, Dimension.REQUESTS, elapsed),
+        tokens=flow.tokens,
+        tokens_allowed=allowed(lane, Dimension.TOKENS, elapsed),
+        p50=meter.latencies.quantile(0.5),
+        p95=meter.latencies.quantile(0.95),
+        retried=meter.retried,
+        refused=meter.refused,
+        limited_by=_limited_by(lane),
+        wait=None if wake_at is None else max(0, wake_at - now) / SECOND,
+        left=left,
+        eta=_eta(left, flow.finished, min(elapsed, MINUTE)),
+    )
+
+
+def _eta(left: int | None, finished: int, span: int) -> float | None:
+    if not left:
+        return 0.0 if left == 0 else None
+    return left * span / finished / SECOND if finished else None
+
+
+def allowed(lane: Lane, dimension: Dimension, elapsed: int, span: int = MINUTE) -> int | None:
+    """Return how much the declared limits allowed in the last `span` of a lane that began `elapsed` ns ago."""
+    amounts = []
+    for limiter in lane.scope.limits.limiters:
+        quota = limiter.quota
+        if quota.dimension is dimension:
+            flowed = quota.burst + quota.amount * min(elapsed, span) // quota.window
+            whole = quota.amount * -(-max(span, 1) // quota.window)
+            amounts.append(min(flowed, whole))
+    return min(amounts) if amounts else None
+
+
+def _limited_by(lane: Lane) -> str:
+    if lane.closed is not None:
+        return f"stopped: {lane.closed.kind}"
+    if lane.scope.blocked and lane.queue:
+        return lane.scope.blocked
+    if lane.is_done:
+        return "done"
+    if lane.exhausted and not lane.queue:
+        return "retries" if lane.later else "last answers"
+    return "input" if lane.asked and not lane.queue else ""
+
+
+def notice(run: Run) -> str:
+    """Return what people should know about a run now."""
+    if run.sink.stall is not None:
+        return f"cannot write: {run.sink.stall.strerror}; nothing more is sent until there is room"
+    return "; ".join(f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items())

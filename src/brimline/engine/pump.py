@@ -1,0 +1,295 @@
+"""The pump: performs the dispatcher's steps. The only place that awaits on purpose."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from brimline.config import Config, ModelLimits
+from brimline.core.dispatcher import Dispatcher
+from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.limits import LimitSet
+from brimline.core.scope import LimitScope
+from brimline.core.steps import Final, Idle, NeedRequests, NextTurn, Start, Stopped, TryAgain, Verdict, Wait
+from brimline.core.time import seconds
+from brimline.engine.clock import Clock
+from brimline.engine.live import LiveEndpoint
+from brimline.engine.meter import Meter
+from brimline.engine.run import Run
+from brimline.engine.wake import Wake
+from brimline.store.appender import FULL, RETRY
+from brimline.types import Fault, FaultKind, Response
+
+log = logging.getLogger("brimline.engine")
+
+BURST = 256
+"""After so many steps others on the loop get a turn."""
+
+ROOM = 64
+"""A lane holds so many requests ready, or twice its concurrency if that is more."""
+
+
+class Pump:
+    """Starts whatever the limits allow, until closed. Made and used within one event loop.
+
+    Args:
+        config: How long to wait, and how often to try.
+        rng: For jitter.
+    """
+
+    def __init__(self, config: Config, *, rng: random.Random | None = None) -> None:
+        self.clock = Clock()
+        self._dispatcher = Dispatcher(
+            policy=config.run.policy,
+            rng=rng or random.Random(),
+            max_wait=seconds(config.run.max_wait),
+            epoch=self.clock.epoch,
+        )
+        self._wake = Wake()
+        self._endpoints: dict[str, LiveEndpoint] = {}
+        self._sending: dict[Attempt, asyncio.Task[None]] = {}
+        self._starting: list[Attempt] = []
+        self._noted: set[Run] = set()
+        self._runs: set[Run] = set()
+        self._main = asyncio.get_running_loop().create_task(self._pump(), name="brimline-pump")
+        self._main.add_done_callback(self._ended)
+
+    def open_lane(
+        self,
+        run: Run,
+        model: str,
+        limits: ModelLimits,
+        endpoint: LiveEndpoint,
+        restore: Callable[[LimitSet], None] | None = None,
+    ) -> Lane:
+        """Open a lane of `run` for `model`.
+
+        Args:
+            run: Whose requests it will hold.
+            model: The model reference.
+            limits: What is declared for it.
+            endpoint: What answers it.
+            restore: Books in new limits what earlier processes used.
+        """
+
+        def make() -> LimitSet:
+            made = LimitSet(limits.quotas, limits.concurrency)
+            if restore is not None:
+                restore(made)
+            return made
+
+        name = model.partition("/")[0]
+        self._endpoints[name] = endpoint
+        room = max(ROOM, 2 * limits.concurrency)
+        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=room)
+        run.lanes[model] = lane
+        run.meters[model] = Meter()
+        self._runs.add(run)
+        self._wake.set()
+        return lane
+
+    def forget(self, run: Run) -> None:
+        """Let go of a run that is done."""
+        self._runs.discard(run)
+        for lane in run.lanes.values():
+            self._dispatcher.forget(lane)
+
+    def drain(self, run: Run, fault: Fault) -> None:
+        """Start nothing more of a run, for the reason in `fault`; what is in flight may end."""
+        tickets = [ticket for lane in run.lanes.values() for ticket in self._dispatcher.close(lane, fault)]
+        self._give_up(run, tickets, fault)
+        run.look()
+
+    def cancel(self, run: Run, fault: Fault) -> None:
+        """Start nothing more of a run and drop what is in flight; what was answered is still kept."""
+        self.drain(run, fault)
+        for attempt, task in [*self._sending.items()]:
+            if attempt.ticket.lane.run is run:
+                task.cancel()
+
+    async def join(self, run: Run) -> None:
+        """Wait until nothing works for a run any more."""
+        while run.tasks:
+            await asyncio.wait(run.tasks)
+
+    async def close(self) -> None:
+        """Drop everything and wait until nothing is left."""
+        self._main.cancel()
+        for run in [*self._runs]:
+            for task in run.tasks:
+                task.cancel()
+            await self.join(run)
+        await asyncio.wait([self._main])
+
+    async def _pump(self) -> None:
+        """Start whatever the limits allow. Awaits nothing but its own wake-up."""
+        steps = 0
+        while True:
+            match self._dispatcher.next(self.clock.now()):
+                case Start(attempt):
+                    self._start(attempt)
+                case NeedRequests(lane, room):
+                    self._spawn(lane.run, self._feed(lane, room))
+                case Wait(until):
+                    await self._launch()
+                    await self._wake.until(until)
+                case Idle():
+                    await self._launch()
+                    await self._wake.until(None)
+            steps += 1
+            if steps % BURST == 0:
+                await self._launch()
+                await asyncio.sleep(0)
+
+    def _start(self, attempt: Attempt) -> None:
+        run = attempt.ticket.lane.run
+        run.meters[attempt.ticket.lane.model].started(attempt.started)
+        run.sink.started(attempt)
+        self._noted.add(run)
+        self._starting.append(attempt)
+
+    async def _launch(self) -> None:
+        """Let the started attempts leave, once it is written down that they do. A full disk keeps them here."""
+        noted, self._noted = self._noted, set()
+        for run in noted:
+            await self._flush(run)
+        starting, self._starting = self._starting, []
+        for attempt in starting:
+            if attempt.ticket.lane.run.error is not None:
+                self._abandon(attempt)
+                continue
+            task = self._spawn(attempt.ticket.lane.run, self._perform(attempt))
+            self._sending[attempt] = task
+            task.add_done_callback(partial(self._drop, attempt))
+
+    async def _flush(self, run: Run) -> None:
+        while True:
+            try:
+                run.sink.flush()
+            except OSError as error:
+                run.sink.stall = error
+                if error.errno not in FULL:
+                    run.fail(error)
+                if run.error is not None:
+                    return
+                await asyncio.sleep(RETRY)
+            else:
+                run.sink.stall = None
+                return
+
+    def _spawn(self, run: Run, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        run.tasks.add(task)
+        task.add_done_callback(run.tasks.discard)
+        return task
+
+    def _drop(self, attempt: Attempt, _: asyncio.Task[None]) -> None:
+        """Deal with an attempt whose task was cancelled before its exchange had ended."""
+        if self._sending.pop(attempt, None) is not None:
+            self._abandon(attempt)
+
+    def _abandon(self, attempt: Attempt) -> None:
+        lane = attempt.ticket.lane
+        lane.run.meters[lane.model].in_flight -= 1
+        self._dispatcher.cancel(attempt)
+        self._give_up(
+            lane.run, [attempt.ticket], lane.closed or Fault(FaultKind.CANCELLED, "the engine was closed")
+        )
+        self._wake.set()
+
+    def _give_up(self, run: Run, tickets: list[Ticket], fault: Fault) -> None:
+        """Let tickets go without an outcome."""
+        if tickets and not self._main.done():
+            self._spawn(run, self._stop(Stopped("", fault, tuple(tickets))))
+
+    def _ended(self, main: asyncio.Task[None]) -> None:
+        """A bug in the pump must not leave anybody waiting."""
+        if not main.cancelled() and (error := main.exception()) is not None:
+            for run in self._runs:
+                run.fail(error)
+
+    async def _feed(self, lane: Lane, room: int) -> None:
+        """Get requests for a lane from its source."""
+        run: Run = lane.run
+        try:
+            requests = await run.source.pull(lane, room)
+            if requests is None:
+                self._dispatcher.exhaust(lane)
+            else:
+                kept = [run.sink.kept_turns(request) for request in requests]
+                for verdict in self._dispatcher.offer(lane, requests, answered=kept):
+                    await self._conclude(verdict)
+        except Exception as error:  # noqa: BLE001  a source is the user's: its failure is the run's, not the engine's
+            self._dispatcher.exhaust(lane)
+            run.fail(error)
+        run.look()
+        self._wake.set()
+
+    async def _perform(self, attempt: Attempt) -> None:
+        """One attempt, from permit to durable outcome. A bug in it ends its run, and never another's."""
+        lane = attempt.ticket.lane
+        run: Run = lane.run
+        result = await self._exchange(attempt, run.timeout)
+        del self._sending[attempt]
+        now = self.clock.now()
+        try:
+            verdict = self._dispatcher.settle(now, attempt, result)
+            run.meters[lane.model].ended(now, attempt.started, result)
+            await self._conclude(verdict)  # durable ...
+            run.sink.ended(attempt, result)
+            self._noted.add(run)
+        except Exception as error:  # noqa: BLE001  a disk that fails, or a bug
+            run.fail(error)
+        self._dispatcher.release(attempt)  # ... before its slot is free
+        if lane.is_done:
+            run.look()
+        self._wake.set()
+
+    async def _exchange(self, attempt: Attempt, timeout: float) -> Response | Fault:  # noqa: ASYNC109  a value
+        """Send and receive within the attempt's time."""
+        endpoint = self._endpoints[attempt.ticket.request.endpoint]
+
+        def departed() -> None:
+            attempt.departed = True
+            self._dispatcher.depart(self.clock.now(), attempt)
+
+        try:
+            async with asyncio.timeout(timeout):
+                return await endpoint.send(attempt.ticket, departed)
+        except TimeoutError:
+            return Fault(FaultKind.TIMEOUT, f"no complete reply within {timeout:g} s")
+        except Exception as error:
+            log.exception("attempt failed", extra={"request": attempt.ticket.request.id})
+            return Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}")
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        """Do what a verdict asks for."""
+        match verdict:
+            case Final(ticket):
+                run: Run = ticket.lane.run
+                await run.sink.keep(verdict)
+                self._dispatcher.conclude(ticket)
+                run.finish(self.clock.now(), verdict)
+            case NextTurn(ticket):
+                await ticket.lane.run.sink.keep_turn(verdict)
+                following = self._dispatcher.proceed(ticket)
+                if following is not None:
+                    await self._conclude(following)
+            case TryAgain(ticket, fault):
+                ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
+            case Stopped():
+                await self._stop(verdict)
+
+    async def _stop(self, stopped: Stopped) -> None:
+        """Tell each run what it loses."""
+        losses: dict[Run, list[Ticket]] = {lane.run: [] for lane in stopped.lanes}
+        for ticket in stopped.tickets:
+            losses.setdefault(ticket.lane.run, []).append(ticket)
+        for run, tickets in losses.items():
+            if stopped.lanes:
+                run.stops[stopped.what] = stopped.fault
+            await run.sink.give_up(Stopped(stopped.what, stopped.fault, tuple(tickets)))
+            self._dispatcher.conclude(*tickets)
+            run.look()

@@ -1,0 +1,111 @@
+"""A run: a source of requests, a sink for outcomes, and how it stands."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from brimline.core.lane import Attempt, Lane
+from brimline.core.steps import Final, NextTurn, Stopped
+from brimline.engine.meter import Meter
+from brimline.types import Fault, Outcome, Request, Response
+
+
+class Source(Protocol):
+    """Where requests come from."""
+
+    async def pull(self, lane: Lane, room: int) -> list[Request] | None:
+        """Return up to `room` requests for `lane`, at least one; None if there are no more to come."""
+        ...
+
+
+class Sink(ABC):
+    """Where outcomes go. What is not durable keeps no notes, so most of it may stay as it is here.
+
+    Attributes:
+        stall: Why nothing can be written at the moment (the disk is full), or None.
+    """
+
+    stall: OSError | None = None
+
+    @abstractmethod
+    async def keep(self, final: Final) -> None:
+        """Make an outcome durable, or hand it over; its slot stays taken until this returns."""
+
+    async def keep_turn(self, turn: NextTurn) -> None:
+        """Make a finished turn of a conversation durable; the next one is sent after this returns."""
+
+    async def give_up(self, stopped: Stopped) -> None:
+        """Deal with requests that get no outcome because their model or endpoint has stopped."""
+
+    def kept_turns(self, request: Request) -> tuple[Response, ...]:  # noqa: ARG002
+        """Return the turns of a conversation that an earlier run has kept."""
+        return ()
+
+    def started(self, attempt: Attempt) -> None:
+        """Note that an attempt is about to leave."""
+
+    def ended(self, attempt: Attempt, result: Response | Fault) -> None:
+        """Note how an attempt ended, after what came of it was kept."""
+
+    def flush(self) -> None:
+        """Hand what was noted to the kernel; called before anything noted leaves."""
+
+    async def settle(self) -> None:
+        """Write what is left; what a full disk does not take by now fails."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Run:
+    """One execution of many requests.
+
+    It is done when each of its lanes is: everything its source had has an outcome, or was given up.
+
+    Args:
+        source: Where requests come from.
+        sink: Where outcomes go.
+        timeout: Seconds for one attempt.
+        watch: Called with each outcome once it is durable.
+
+    Attributes:
+        lanes: Its lanes by model reference.
+        meters: Their counters.
+        stops: Why endpoints or models have stopped, by name.
+        error: Why the run as a whole could not go on, or None.
+        is_open: Whether lanes may still be added; it is not done before.
+        done: Set when there is nothing more to do.
+        tasks: What works for it now.
+    """
+
+    def __init__(
+        self, source: Source, sink: Sink, *, timeout: float, watch: Callable[[Outcome], None] | None = None
+    ) -> None:
+        self.source = source
+        self.sink = sink
+        self.timeout = timeout
+        self.watch = watch
+        self.lanes: dict[str, Lane] = {}
+        self.meters: dict[str, Meter] = {}
+        self.stops: dict[str, Fault] = {}
+        self.error: BaseException | None = None
+        self.is_open = False
+        self.done = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def finish(self, now: int, final: Final) -> None:
+        """Count an outcome and show it: it is durable now."""
+        self.meters[final.ticket.lane.model].finished(now, ok=final.outcome.ok)
+        if self.watch is not None:
+            self.watch(final.outcome)
+
+    def look(self) -> None:
+        """See whether the run is done."""
+        if not self.is_open and all(lane.is_done for lane in self.lanes.values()):
+            self.done.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run as a whole cannot go on."""
+        self.error = self.error or error
+        self.done.set()

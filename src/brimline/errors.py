@@ -1,0 +1,66 @@
+"""What can go wrong with a call, as exceptions; what can go wrong with one request is a `Fault`.
+
+BrimlineError            base; `hint` says what to do next
+├─ ConfigError           a setting is wrong: which, where, what was expected
+├─ InputError            the input file or a row of it cannot be used; holds every problem found
+├─ OutputError           the results file cannot be used: not ours, other rows, unwritable
+│   └─ OutputLocked      another process holds it
+├─ UsageError            the programmer's mistake: a closed engine, an option that does not fit
+└─ RunError              the run as a whole could not go on
+
+Every message says what happened, where, and what to do next.
+"""
+
+from collections.abc import Sequence
+
+
+class BrimlineError(Exception):
+    """Base of all exceptions of brimline.
+
+    Args:
+        message: What happened, and where.
+        hint: What to do next, one sentence, or an empty string.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  {self.hint}" if self.hint else message
+
+
+class ConfigError(BrimlineError):
+    """A setting is wrong; the message names it, its source and what was expected."""
+
+
+class InputError(BrimlineError):
+    """The input cannot be run. Nothing was sent.
+
+    `problems` holds one line for each thing that is wrong, each with file, line and reason.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__("\n".join((message, *(f"  {problem}" for problem in problems))), hint=hint)
+        self.problems = tuple(problems)
+
+
+class OutputError(BrimlineError):
+    """The results file cannot be used. Nothing was sent and nothing was changed."""
+
+
+class OutputLocked(OutputError):
+    """Another living process holds the results file. `pid` is its process id, if it is known."""
+
+    def __init__(self, message: str, *, pid: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.pid = pid
+
+
+class UsageError(BrimlineError):
+    """The call does not make sense; a mistake in the calling program."""
+
+
+class RunError(BrimlineError):
+    """The run could not start or go on. What was answered is kept; running it again resumes."""

@@ -1,0 +1,76 @@
+"""How long a reply asks to wait: the header forms and the texts that providers use, in nanoseconds.
+
+Order of trust: `retry-after-ms`, `retry-after` (seconds or an HTTP date), then the words of the error's message
+("Please try again in 599ms", "1m2.5s"). Values that make no sense count as not given, as in the official SDKs:
+a wait of 0 means the usual backoff, a negative one or no number means nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+SECOND = 1_000_000_000
+_LONGEST = 366 * 24 * 3600 * SECOND
+_UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 24 * 3600 * SECOND}
+_DURATION = r"(?:\d+(?:\.\d+)?(?:ms|[smhd])\s*)+"
+_TRY_AGAIN = re.compile(
+    rf"(?:try again|retry|available)(?: again)? (?:in|after) ({_DURATION})", re.IGNORECASE
+)
+_PLAIN = re.compile(
+    r"(?:try again|retry)(?: again)? (?:in|after) (\d+(?:\.\d+)?) (?:second|sec)", re.IGNORECASE
+)
+
+
+def named_wait(headers: Mapping[str, str], message: str) -> int | None:
+    """Return the wait that a reply names, ns, or None."""
+    return (
+        _number(headers.get("retry-after-ms"), _UNITS["ms"])
+        or _number(headers.get("retry-after"), SECOND)
+        or _until(headers.get("retry-after"), headers.get("date"))
+        or wait_in_words(message)
+    )
+
+
+def wait_in_words(message: str) -> int | None:
+    """Return the wait that an error's message names, ns, or None."""
+    if match := _TRY_AGAIN.search(message):
+        return duration(match[1])
+    if match := _PLAIN.search(message):
+        return _number(match[1], SECOND)
+    return None
+
+
+def duration(text: str) -> int | None:
+    """Return a Go duration such as `1m0.5s`, `6ms` or `1h2m` in ns, or None if it is none."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
+    if not parts:
+        return None
+    return _sensible(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _number(text: str | None, unit: int) -> int | None:
+    try:
+        return _sensible(float(text) * unit) if text else None
+    except ValueError:
+        return None
+
+
+def _until(text: str | None, date: str | None) -> int | None:
+    """Read an HTTP date against the server's own clock, so that ours may be wrong."""
+    if not text or not date:
+        return None
+    try:
+        wait = _moment(text) - _moment(date)
+    except ValueError:
+        return None
+    return _sensible(wait.total_seconds() * SECOND)
+
+
+def _moment(text: str) -> datetime:
+    return parsedate_to_datetime(text)
+
+
+def _sensible(wait: float) -> int | None:
+    """Refuse what is no wait: zero, negative, not finite, or longer than a year."""
+    return round(wait) if 0 < wait < _LONGEST else None

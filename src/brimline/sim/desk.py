@@ -1,0 +1,125 @@
+"""One model at work: its limits, its slots, its faults, and how they change over time."""
+
+import random
+from collections.abc import Iterable
+from typing import Generic, Literal, TypeVar
+
+from brimline.sim.amounts import SECOND
+from brimline.sim.errors import Exceeded, Refusal, go_duration
+from brimline.sim.faults import Faults
+from brimline.sim.limits import Bucket, Gauge, Meter, Slots, Window
+from brimline.sim.scenario import Change, Model, RequestLimit, TokenLimit
+
+T = TypeVar("T")
+
+
+class Desk(Generic[T]):
+    """The state of one model; all limits decide together, and a refusal takes nothing from any."""
+
+    def __init__(self, name: str, model: Model, changes: Iterable[Change], first: int) -> None:
+        """Open it; `changes` are those of this model, and count from `first`."""
+        self.name, self.model = name, model
+        self.faults = Faults(model.faults)
+        self.slots: Slots[T] = Slots()
+        self.charge: Literal["max_tokens", "actual", "nothing"] = "nothing"
+        self._first = first
+        self._changes = sorted(changes, key=lambda change: change.at.ns, reverse=True)
+        self._requests: Bucket | None = None
+        self._tokens: Bucket | None = None
+        self._window: Window | None = None
+        self._refuses = False
+        self._set(first, model)
+
+    def __repr__(self) -> str:
+        return (
+            f"Desk({self.name!r}, {self._meters(0)}, busy={self.slots.busy}, waiting={len(self.slots.line)})"
+        )
+
+    def advance(self, now: int) -> None:
+        """Bring the limits up to date: each change takes effect at its own moment, not at `now`."""
+        while self._changes and self._first + self._changes[-1].at.ns <= now:
+            change = self._changes.pop()
+            self._set(self._first + change.at.ns, change)
+
+    def limited(self, now: int, tokens: int) -> Refusal | None:
+        """The refusal by the limit that lasts longest, if any refuses."""
+        worst: tuple[int, Meter, int] | None = None
+        for meter, cost in self._meters(tokens):
+            if not meter.holds(cost):
+                return Refusal("refused", _exceeded(meter, now, cost).never(self.name))
+            wait = meter.wait(now, cost)
+            if wait and (worst is None or wait > worst[0]):
+                worst = wait, meter, cost
+        if worst is not None:
+            wait, meter, cost = worst
+            return Refusal("refused", _exceeded(meter, now, cost).error(self.name, wait), wait)
+        if self._refuses and self.slots.full:
+            exceeded = Exceeded("concurrent requests", self.slots.limit or 0, self.slots.busy, 1)
+            return Refusal("refused", exceeded.error(self.name, None))
+        return None
+
+    def take(self, now: int, tokens: int) -> None:
+        """Charge a request that was not refused."""
+        for meter, cost in self._meters(tokens):
+            meter.take(now, cost)
+
+    def latency(self, rng: random.Random) -> int:
+        """Nanoseconds until the reply to a request that has just taken its slot."""
+        crowd = max(0, self.slots.busy - self.model.knee)
+        return round(self.model.latency.draw(rng) * SECOND) + crowd * self.model.latency_per_inflight.ns
+
+    def rate_lines(self, now: int) -> str:
+        """The x-ratelimit headers, as OpenAI writes them."""
+        if not self.model.headers:
+            return ""
+        requests = self._requests or self._window
+        lines = _lines("requests", requests.gauge(now)) if requests is not None else ""
+        return lines + (_lines("tokens", self._tokens.gauge(now)) if self._tokens is not None else "")
+
+    def retry_lines(self, wait: int | None) -> str:
+        """The headers that say when to come back, rounded up; none if nobody knows."""
+        if wait is None or self.model.retry_after == "none":
+            return ""
+        seconds = f"retry-after: {-(-wait // SECOND)}\r\n"
+        if self.model.retry_after == "s":
+            return seconds
+        return f"retry-after-ms: {-(-wait // 1_000_000)}\r\n{seconds}"
+
+    def _meters(self, tokens: int) -> list[tuple[Meter, int]]:
+        """Each limit with what one request costs it."""
+        costs = (self._requests, 1), (self._tokens, tokens), (self._window, 1)
+        return [(meter, cost) for meter, cost in costs if meter is not None]
+
+    def _set(self, now: int, limits: Model | Change) -> None:
+        if limits.requests is not None:
+            self._requests = _refitted(self._requests, "requests", limits.requests, now)
+        if limits.tokens is not None:
+            self._tokens = _refitted(self._tokens, "tokens", limits.tokens, now)
+            self.charge = limits.tokens.charge
+        if limits.window is not None:
+            limit, length = limits.window.limit, limits.window.length
+            self._window = self._window or Window(limit, length)
+            self._window.change(limit, length)
+        if limits.concurrency is not None:
+            self.slots.limit = limits.concurrency.limit
+            self._refuses = limits.concurrency.over == "refuse"
+
+
+def _refitted(bucket: Bucket | None, what: str, limit: RequestLimit | TokenLimit, now: int) -> Bucket:
+    if bucket is None:
+        return Bucket(what, limit.rate, limit.size, now)
+    bucket.change(now, limit.rate, limit.size)
+    return bucket
+
+
+def _exceeded(meter: Meter, now: int, cost: int) -> Exceeded:
+    gauge = meter.gauge(now)
+    return Exceeded(meter.name, gauge.limit, max(0, gauge.limit - gauge.remaining), cost)
+
+
+def _lines(what: str, gauge: Gauge) -> str:
+    return (
+        f"x-ratelimit-limit-{what}: {gauge.limit}\r\n"
+        f"x-ratelimit-remaining-{what}: {gauge.remaining}\r\n"
+        f"x-ratelimit-reset-{what}: {go_duration(gauge.reset)}\r\n"
+    )

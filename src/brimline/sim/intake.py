@@ -1,0 +1,114 @@
+"""Read the body of a request as the API does: into a `Chat`, or the 400 that OpenAI would send."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from brimline.sim.chat import Chat, ContentPart, ToolChoice
+from brimline.sim.errors import NO_MODEL, NOT_JSON, ApiError
+from brimline.sim.sample import sample
+
+_decode = msgspec.json.Decoder(Chat).decode
+
+
+def read_chat(body: bytes) -> Chat | ApiError:
+    """Read the body of a request."""
+    try:
+        chat: Chat = _decode(body)
+    except msgspec.ValidationError as error:
+        return _invalid(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return NOT_JSON
+    return next(_problems(chat), chat)
+
+
+def _problems(chat: Chat) -> Iterator[ApiError]:
+    """What a type cannot say: the errors of a well-formed request."""
+    if not chat.messages:
+        yield _error(
+            "messages", "Invalid 'messages': empty array. Expected at least one message.", "empty_array"
+        )
+    for i, message in enumerate(chat.messages):
+        if message.content is None and message.role in {"system", "developer", "user", "tool"}:
+            where = f"messages[{i}].content"
+            yield _error(where, f"Invalid value for '{where}': expected a string, got null.", "invalid_type")
+        elif isinstance(message.content, list):
+            yield from _bad_images(message.content, f"messages[{i}].content")
+    yield from _bad_schemas(chat)
+    if isinstance(chat.tool_choice, ToolChoice) and chat.forced_function is None:
+        name = chat.tool_choice.function.name
+        yield _error("tool_choice", f"Tool choice '{name}' not found in 'tools' parameter.", "invalid_value")
+
+
+def _bad_schemas(chat: Chat) -> Iterator[ApiError]:
+    form = chat.response_format.json_schema if chat.response_format is not None else None
+    schemas = [("response_format", form.name, form.schema)] if form is not None else []
+    schemas += [("tools", tool.function.name, tool.function.parameters) for tool in chat.tools]
+    for param, name, schema in schemas:
+        try:
+            sample(schema, "")
+        except (TypeError, ValueError, AttributeError) as error:
+            message = f"Invalid schema for '{name}': {error}."
+            yield _error(param, message, "invalid_json_schema")
+
+
+def _bad_images(parts: list[ContentPart], where: str) -> Iterator[ApiError]:
+    for i, part in enumerate(parts):
+        url = (part.image_url or {}).get("url", "")
+        if part.type == "image_url" and not str(url).startswith(("data:image/", "https://", "http://")):
+            place = f"{where}[{i}].image_url.url"
+            message = f"Invalid '{place}'. Expected a valid URL, but got a value with an invalid format."
+            yield _error(place, message, "invalid_image_url")
+
+
+_EXPECTED = re.compile(r"Expected `([^`]+)`(?: ([<>]=?) ([\d.]+))?(?:, got `(\w+)`)?")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_NAMES = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a decimal",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def _invalid(problem: str) -> ApiError:
+    """Say in OpenAI's words what msgspec found."""
+    place = _PLACE.search(problem)
+    where = place[1] if place else ""
+    missing = re.match(r"Object missing required field `(\w+)`", problem)
+    if missing:
+        param = f"{where}.{missing[1]}" if where else missing[1]
+        if param == "model":
+            return NO_MODEL
+        return _error(param, f"Missing required parameter: '{param}'.", "missing_required_parameter")
+    if not where:
+        return NOT_JSON
+    unknown = re.match(r"Invalid enum value '?(.*?)'? - at", problem)
+    if unknown:
+        return _error(where, f"Invalid value: '{unknown[1]}'.", "invalid_value")
+    return _wrong_type(where, problem)
+
+
+def _wrong_type(where: str, problem: str) -> ApiError:
+    found = _EXPECTED.match(problem)
+    if found is None:
+        return _error(where, f"Invalid value for '{where}'.", "invalid_value")
+    if found[2]:
+        side = "minimum" if found[2].startswith(">") else "maximum"
+        bound = f"Expected a value {found[2]} {found[3]}"
+        code = f"{found[1].replace('int', 'integer').replace('float', 'decimal')}"
+        code = f"{code}_{'below_min' if side == 'minimum' else 'above_max'}_value"
+        return _error(where, f"Invalid '{where}': beyond the {side} value. {bound}.", code)
+    expected = " or ".join(_NAMES.get(name, name) for name in found[1].split(" | ") if name != "null")
+    got = _NAMES.get(found[4], found[4])
+    return _error(
+        where, f"Invalid type for '{where}': expected {expected}, but got {got} instead.", "invalid_type"
+    )
+
+
+def _error(param: str, message: str, code: str) -> ApiError:
+    return ApiError(400, message, code=code, param=param)

@@ -1,0 +1,55 @@
+"""The folder beside the results: lock, manifest, attempts and turns of unfinished conversations.
+
+Losing it loses history and the count of what may have been billed twice, never results.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brimline.store.lock import Lock
+
+
+class RunFolder:
+    """`<output>.run/` of one results file.
+
+    Args:
+        output: The results file.
+
+    Raises:
+        OutputLocked: Another process writes the same results.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.path = output.with_name(output.name + ".run")
+        self.is_new = not self.path.exists()
+        self.path.mkdir(exist_ok=True)
+        self._lock = Lock(self.path / "lock", str(output))
+
+    @property
+    def attempts(self) -> Path:
+        """The attempts log."""
+        return self.path / "attempts.jsonl"
+
+    @property
+    def turns(self) -> Path:
+        """Finished turns of unfinished conversations."""
+        return self.path / "turns.jsonl"
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write what was run, with what, and when. Never holds a secret."""
+        path = self.path / "manifest.json"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        temporary.replace(path)
+
+    def discard(self) -> None:
+        """Remove the folder if it was made now and holds nothing but the lock: nothing was run."""
+        if self.is_new and [entry.name for entry in self.path.iterdir()] == ["lock"]:
+            (self.path / "lock").unlink()
+            self.path.rmdir()
+
+    def release(self) -> None:
+        """Let another process write these results."""
+        self._lock.release()

@@ -1,0 +1,225 @@
+"""A line of the results file: how an outcome is written down, and what is read back of it.
+
+A line is the input row's own keys, in their order, then `id` and `model` where the input lacks them, then what
+came of it. Rows of an OpenAI batch file come out in the form of OpenAI's batch output, with one more member.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from brimline.types import Failure, Outcome, Request, Response, Success, Usage
+
+FIELDS = (
+    "response",
+    "partial_response",
+    "tool_calls",
+    "status",
+    "error",
+    "finish_reason",
+    "usage",
+    "cost_usd",
+    "served_model",
+    "request_id",
+    "timestamp_sent",
+    "latency_s",
+    "attempts",
+    "key",
+    "raw",
+)
+"""Members that a line adds to a row, beside `id` and `model`."""
+
+_RESERVED = {"id", "model", *FIELDS}
+_encode = msgspec.json.Encoder().encode
+
+
+def result_line(columns: Mapping[str, Any], outcome: Outcome, *, raw: bool = False) -> bytes:
+    """Return the line for `outcome` of the row with these `columns`, newline included."""
+    request = outcome.request
+    line = {"id": request.id, "model": request.model} | _findings(outcome, raw=raw)
+    if _RESERVED.isdisjoint(columns):
+        return _encode({**columns, **line}) + b"\n"
+    return _encode(_merge(columns, line)) + b"\n"
+
+
+def batch_line(outcome: Outcome) -> bytes:
+    """Return the line for `outcome` in the form of OpenAI's batch output, newline included."""
+    request = outcome.request
+    response = error = None
+    if isinstance(outcome, Success):
+        response = _batch_response(outcome.response)
+    else:
+        error = {"code": outcome.fault.kind, "message": outcome.fault.detail}
+    line = {
+        "id": f"batch_req_{request.key}",
+        "custom_id": request.id,
+        "response": response,
+        "error": error,
+        "brimline": {
+            "key": request.key,
+            "model": request.model,
+            "status": "ok" if isinstance(outcome, Success) else "failed",
+            "attempts": outcome.attempts,
+        },
+    }
+    return _encode(line) + b"\n"
+
+
+def _findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
+    """Return what came of a request, in the order in which it is written."""
+    responses = outcome.responses
+    last = responses[-1] if responses else None
+    line: dict[str, Any] = {
+        "response": _texts(outcome.request, responses) if isinstance(outcome, Success) else None
+    }
+    if isinstance(outcome, Failure) and responses:
+        line["partial_response"] = _texts(outcome.request, responses)
+    if last is not None and last.tool_calls:
+        line["tool_calls"] = last.tool_calls
+    line |= {
+        "status": "ok" if isinstance(outcome, Success) else "failed",
+        "error": _error(outcome) if isinstance(outcome, Failure) else None,
+        "finish_reason": last.finish_reason if last else None,
+        "usage": _usage(outcome.usage),
+        "cost_usd": None,
+        "served_model": last.model if last else None,
+        "request_id": last.request_id if last else None,
+        "timestamp_sent": _timestamp(outcome.sent_at),
+        "latency_s": None if outcome.latency is None else round(outcome.latency, 6),
+        "attempts": outcome.attempts,
+        "key": outcome.request.key,
+    }
+    if raw:
+        line["raw"] = [_body(response) for response in responses]
+    return line
+
+
+def _texts(request: Request, responses: tuple[Response, ...]) -> Any:
+    """Return the answer: a text, or for a conversation a list with one for each turn."""
+    return [response.text for response in responses] if request.turns > 1 else responses[0].text
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    fault = failure.fault
+    return {
+        "kind": fault.kind,
+        "message": fault.detail,
+        "http_status": fault.http_status,
+        "provider_code": fault.provider_code,
+    }
+
+
+def _usage(usage: Usage | None) -> dict[str, int] | None:
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _timestamp(at: int | None) -> str | None:
+    """Write Unix nanoseconds as RFC 3339 in UTC with milliseconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _merge(columns: Mapping[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    """Put a row and its findings together; a row's key of the same name and another value is kept as `input-`."""
+    merged: dict[str, Any] = {}
+    for name, value in columns.items():
+        if name in line and value != line[name]:
+            merged[_free_name(name, columns)] = value
+        else:
+            merged[name] = value
+    for name, value in line.items():
+        if name in FIELDS:
+            merged.pop(name, None)
+        merged[name] = value
+    return merged
+
+
+def _free_name(name: str, columns: Mapping[str, Any]) -> str:
+    """Results of results have `input-model` already."""
+    name = f"input-{name}"
+    while name in columns:
+        name = f"input-{name}"
+    return name
+
+
+def _batch_response(response: Response) -> dict[str, Any]:
+    return {"status_code": 200, "request_id": response.request_id or "", "body": _body(response)}
+
+
+def _body(response: Response) -> Any:
+    """Return a reply's body as JSON; servers may write it over several lines, so it is not copied as it is."""
+    try:
+        return msgspec.json.decode(response.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return response.raw.decode("utf-8", "replace")
+
+
+def own_columns(line: bytes) -> dict[str, Any]:
+    """Return the columns of the row that a line of results repeats, without its id and model."""
+    written = msgspec.json.decode(line)
+    if "brimline" in written:
+        return {"custom_id": written["custom_id"]}
+    names = [*written]
+    own = names[: names.index("response")]
+    return {name.removeprefix("input-"): written[name] for name in own if name not in {"id", "model"}}
+
+
+class Recorded(msgspec.Struct):
+    """What is read back of a line; the rest stays on disk."""
+
+    key: str
+    status: str
+    id: Any = None
+    model: str = ""
+    error: Any = None
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the request was answered."""
+        return self.status == "ok"
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of the fault of a failed request."""
+        return self.error.get("kind") if isinstance(self.error, dict) else None
+
+
+class _Ours(msgspec.Struct):
+    key: str
+    status: str
+    model: str
+
+
+class _BatchRecorded(msgspec.Struct):
+    custom_id: Any
+    brimline: _Ours
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(Recorded).decode
+_decode_batch = msgspec.json.Decoder(_BatchRecorded).decode
+
+
+def read_line(line: bytes) -> Recorded | None:
+    """Return what a line of a results file says, or None if it is none."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        batch = _decode_batch(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    error = {"kind": batch.error.get("code")} if isinstance(batch.error, dict) else None
+    return Recorded(batch.brimline.key, batch.brimline.status, batch.custom_id, batch.brimline.model, error)

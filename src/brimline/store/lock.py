@@ -1,0 +1,41 @@
+"""Who may write a results file: one process, by the kernel's lock, which dies with its owner."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from brimline.errors import OutputLocked
+
+
+class Lock:
+    """An exclusive lock on a file, held until `release` or the end of the process.
+
+    Args:
+        path: The lock file; made if it does not exist, and left behind.
+        what: What the lock guards, for the message.
+
+    Raises:
+        OutputLocked: Another process holds it; the error has its pid.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _read_pid(self._fd)
+            os.close(self._fd)
+            who = f"process {pid}" if pid else "another process"
+            hint = "Wait until it has finished, stop it, or give another file with -o."
+            raise OutputLocked(f"{what} is being written by {who}", pid=pid, hint=hint) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self._fd)
+
+
+def _read_pid(fd: int) -> int | None:
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else None

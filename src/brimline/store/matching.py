@@ -1,0 +1,236 @@
+"""Which recorded line answers which request: what makes a rerun send only what is missing or changed.
+
+A request whose row gives an id is answered by a line with the same id and key; a request whose row gives none by
+any line with its key, each line once, in order (rows may be inserted or moved). The last line for a request wins.
+Everything is packed: a million requests are matched in 24 bytes each.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from brimline.core.faults import CONSEQUENCES
+from brimline.store.lines import Recorded
+from brimline.types import FaultKind
+
+_encode = msgspec.json.Encoder().encode
+_KINDS = {kind.value for kind in FaultKind}
+
+
+class Standing(IntEnum):
+    """How a request stands in the results file."""
+
+    MISSING = 0
+    OK = 1
+    TRANSIENT = 2
+    """Failed for a passing reason."""
+    HOPELESS = 3
+    """Failed for a reason of its own."""
+
+
+class Identities:
+    """Who the requests of a run are, in at most 16 bytes each: the key, and explicit id with model.
+
+    Requests are numbered as they are added: all models of the first row, then those of the second.
+
+    Args:
+        per_row: Requests for each row.
+        with_keys: Whether there is anything to match them to; without, only ids are kept.
+    """
+
+    def __init__(self, per_row: int, *, with_keys: bool) -> None:
+        self.per_row = per_row
+        self.keys = array("Q")
+        self.names = array("Q")
+        self.count = 0
+        self._with_keys = with_keys
+
+    @property
+    def has_names(self) -> bool:
+        """Whether any row gives an id; without, `names` stays empty."""
+        return bool(self.names)
+
+    def is_named(self, request: int) -> bool:
+        """Whether the row of a request gives an id."""
+        return bool(self.names) and self.names[request] != 0
+
+    def add(self, key: str, model: str, explicit_id: Any) -> None:
+        """Add the next request; `explicit_id` is None where its row gives none."""
+        if self._with_keys:
+            self.keys.append(int(key[:16], 16))
+        if explicit_id is not None and not self.names:
+            self.names = array("Q", bytes(8 * self.count))
+        if explicit_id is not None or self.names:
+            self.names.append(0 if explicit_id is None else name_digest(explicit_id, model))
+        self.count += 1
+
+
+def name_digest(id_: Any, model: str) -> int:
+    """Return 64 bits for an explicit id at a model, never 0."""
+    return int.from_bytes(blake2b(_encode((id_, model)), digest_size=8).digest()) or 1
+
+
+class PackedIndex:
+    """Where numbers stand in an array, in 4 bytes each: positions sorted by their number, found by bisection."""
+
+    def __init__(self, numbers: "array[int]") -> None:
+        self._numbers = numbers
+        self._shift = 64 - max(1, len(numbers) >> 15).bit_length()
+        buckets = [array("I") for _ in range(1 << (64 - self._shift))]
+        for position, number in enumerate(numbers):
+            if number:
+                buckets[number >> self._shift].append(position)
+        for bucket in buckets:
+            bucket[:] = array("I", sorted(bucket, key=numbers.__getitem__))
+        self._buckets = buckets
+
+    def find(self, number: int) -> "array[int]":
+        """Return the positions at which `number` stands, in order."""
+        bucket = self._buckets[number >> self._shift]
+        first = last = bisect_left(bucket, number, key=self._numbers.__getitem__)
+        while last < len(bucket) and self._numbers[bucket[last]] == number:
+            last += 1
+        return bucket[first:last]
+
+    def twins(self) -> Iterable[tuple[int, int]]:
+        """Yield positions at which the same number stands, two by two."""
+        for bucket in self._buckets:
+            for one, other in pairwise(bucket):
+                if self._numbers[one] == self._numbers[other]:
+                    yield one, other
+
+
+class Match:
+    """How the lines of a results file and the requests of a run belong together.
+
+    Attributes:
+        line_of: For each request, the number of its line from 1, or 0.
+        standing: For each request, a `Standing`.
+        moved: For each request, whether its line was written for another row number; empty if none was.
+        strays: Numbers of lines whose request left the input or was changed.
+    """
+
+    def __init__(self, requests: int) -> None:
+        self.line_of = array("I", bytes(4 * requests))
+        self.standing = bytearray(requests)
+        self.moved = bytearray()
+        self.strays = array("I")
+
+    def note(self, request: int, line: int, standing: Standing) -> None:
+        """Let `line` be the last word on `request`."""
+        self.line_of[request] = line
+        self.standing[request] = standing
+
+
+def standing_of(recorded: Recorded) -> Standing:
+    """Return how a request with this line stands."""
+    if recorded.is_ok:
+        return Standing.OK
+    kind = recorded.kind
+    if kind in _KINDS and not CONSEQUENCES[FaultKind(kind)].transient:
+        return Standing.HOPELESS
+    return Standing.TRANSIENT
+
+
+def match(identities: Identities, lines: Iterable[tuple[int, Recorded]], models: dict[str, int]) -> Match:
+    """Match recorded lines to requests.
+
+    Args:
+        identities: Who the requests are.
+        lines: Number, from 1, and content of each readable line.
+        models: Place of each model among the requests of a row.
+    """
+    matching = _Matching(identities, models)
+    for line, recorded in lines:
+        matching.place(line, recorded)
+    matching.place_rest()
+    return matching.result
+
+
+class _Matching:
+    """Matches in two passes: by id or row number first, then what is left by key alone."""
+
+    def __init__(self, identities: Identities, models: dict[str, int]) -> None:
+        self.result = Match(identities.count)
+        self._identities = identities
+        self._models = models
+        self._by_name = PackedIndex(identities.names) if identities.has_names else None
+        self._expected = 0
+        self._rest = array("I")
+        self._rest_keys = array("Q")
+        self._rest_standing = bytearray()
+
+    def place(self, line: int, recorded: Recorded) -> None:
+        """Match a line by its id and key, or keep it for the second pass."""
+        key = int(recorded.key[:16], 16)
+        request = self._with_name(recorded)
+        if request is None:
+            request = self._in_row(recorded, key)
+        if request is None:
+            self._rest.append(line)
+            self._rest_keys.append(key)
+            self._rest_standing.append(standing_of(recorded))
+        elif self._identities.keys[request] == key:
+            self.result.note(request, line, standing_of(recorded))
+            self._expected = request + 1
+        else:
+            self.result.strays.append(line)
+
+    def place_rest(self) -> None:
+        """Match what is left by key, answers before failures, each request once."""
+        if not self._rest:
+            return
+        free = array("Q", self._identities.keys)
+        for request, line in enumerate(self.result.line_of):
+            if line or self._identities.is_named(request):
+                free[request] = 0
+        index = PackedIndex(free)
+        groups: dict[int, Iterator[int]] = {}
+        for wants_ok in (True, False):
+            for line, key, standing in zip(self._rest, self._rest_keys, self._rest_standing, strict=True):
+                if (standing == Standing.OK) is wants_ok:
+                    self._place_by_key(line, key, Standing(standing), index, groups)
+
+    def _place_by_key(
+        self, line: int, key: int, standing: Standing, index: "PackedIndex", groups: dict[int, Iterator[int]]
+    ) -> None:
+        group = groups.get(key)
+        if group is None:
+            requests = index.find(key)
+            group = iter(requests)
+            if len(requests) > 1:
+                groups[key] = group
+        request = next((request for request in group if not self.result.line_of[request]), None)
+        if request is None:
+            self.result.strays.append(line)
+            return
+        self.result.note(request, line, standing)
+        self.result.moved = self.result.moved or bytearray(self._identities.count)
+        self.result.moved[request] = 1
+
+    def _with_name(self, recorded: Recorded) -> int | None:
+        """Return the request whose row gives this id, if one does. Lines in input order need no search."""
+        if self._by_name is None:
+            return None
+        name = name_digest(recorded.id, recorded.model)
+        names = self._identities.names
+        if self._expected < len(names) and names[self._expected] == name:
+            return self._expected
+        found = self._by_name.find(name)
+        return found[0] if found else None
+
+    def _in_row(self, recorded: Recorded, key: int) -> int | None:
+        """Return the request without an id that stands where the line's row number says, if it is the same."""
+        place = self._models.get(recorded.model)
+        if type(recorded.id) is not int or recorded.id < 0 or place is None:
+            return None
+        request = recorded.id * self._identities.per_row + place
+        if request >= self._identities.count or self._identities.is_named(request):
+            return None
+        return request if self._identities.keys[request] == key else None

@@ -1,0 +1,87 @@
+"""The final ordering: one line for each request, in the order of the input, put in place atomically.
+
+Until the new file replaces the old one nothing is lost: a crash leaves the old file and an unfinished one that the
+next ordering overwrites. Lines of requests that are no longer asked for go to a file beside it first.
+"""
+
+import os
+import shutil
+from array import array
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 20
+
+
+class NoRoom(Exception):
+    """There is not enough room on the disk for a second copy of the results."""
+
+
+def order_results(
+    path: Path,
+    line_of: "array[int]",
+    strays: "array[int]",
+    *,
+    superseded: Path,
+    patch: Callable[[int, bytes], bytes],
+) -> bool:
+    """Put the results into order.
+
+    Args:
+        path: The results file.
+        line_of: For each request, the number of its line, from 1; none is 0.
+        strays: Numbers of lines that belong to no request; they are appended to `superseded`.
+        superseded: Where they go.
+        patch: Given a request and its line, returns the line to write.
+
+    Returns:
+        Whether anything had to be done.
+
+    Raises:
+        NoRoom: The disk has no room for a second copy; the file is as it was.
+    """
+    starts = _line_starts(path)
+    if len(starts) - 1 == len(line_of) and all(line == place for place, line in enumerate(line_of, 1)):
+        return False
+    if shutil.disk_usage(path.parent).free < path.stat().st_size + CHUNK:
+        raise NoRoom
+    temporary = path.with_name(path.name + ".ordering")
+    with path.open("rb") as results:
+        if strays:
+            _write(superseded, "ab", (_line(results, starts, number) for number in strays))
+        ordered = (patch(request, _line(results, starts, number)) for request, number in enumerate(line_of))
+        _write(temporary, "wb", ordered)
+    temporary.replace(path)
+    _sync_folder(path.parent)
+    return True
+
+
+def _line_starts(path: Path) -> "array[int]":
+    """Return where each line begins, and where the last one ends."""
+    starts = array("Q", [0])
+    with path.open("rb") as results:
+        for line in results:
+            starts.append(starts[-1] + len(line))
+    return starts
+
+
+def _line(results: BinaryIO, starts: "array[int]", number: int) -> bytes:
+    return os.pread(results.fileno(), starts[number] - starts[number - 1], starts[number - 1])
+
+
+def _write(path: Path, mode: str, lines: Iterable[bytes]) -> None:
+    """Write lines and make them durable."""
+    with path.open(mode, buffering=CHUNK) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

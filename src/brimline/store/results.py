@@ -1,0 +1,74 @@
+"""The results file: read back when a run resumes, appended to while it runs."""
+
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from brimline.errors import OutputError
+from brimline.store.lines import Recorded, read_line
+
+NOT_OURS = "Give another file with -o, or move this one away."
+
+
+class ResultsReader:
+    """Reads a results file from beginning to end, once.
+
+    Attributes:
+        end: Where its last readable line ends; what is behind it is the torn tail of a crash.
+        lines: How many lines there are up to there.
+        damaged: Numbers of lines before it that cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.end = 0
+        self.lines = 0
+        self.damaged = array("I")
+
+    def __iter__(self) -> Iterator[tuple[int, Recorded]]:
+        """Yield number, from 1, and content of each readable line."""
+        number = offset = 0
+        unreadable = array("I")
+        with self._path.open("rb") as results:
+            for line in results:
+                number += 1
+                offset += len(line)
+                recorded = read_line(line) if line.endswith(b"\n") else None
+                if recorded is None:
+                    unreadable.append(number)
+                    continue
+                self.damaged.extend(unreadable)
+                del unreadable[:]
+                self.end, self.lines = offset, number
+                yield number, recorded
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether nothing in the file is a result, though it is not empty."""
+        return self.lines == 0 and self._path.stat().st_size > 0
+
+
+def check_writable(path: Path) -> None:
+    """See that results can be written to `path`, and leave no trace.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", hint="Give a file with -o.")
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path.parent} does not exist", hint="Make the folder first, or give another file with -o."
+        )
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{target} cannot be written", hint="Give another file with -o.")
+
+
+def cut_tail(path: Path, end: int) -> int:
+    """Cut the file at `end` and return how many bytes that were."""
+    size = path.stat().st_size
+    if size > end:
+        os.truncate(path, end)
+    return size - end

@@ -1,0 +1,150 @@
+"""Finished turns of unfinished conversations: paid for, and not to be paid for again after a crash."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brimline.store.appender import Appender
+from brimline.types import Request, Response, Usage
+
+
+class _Turn(msgspec.Struct, tag_field="what", tag="turn", omit_defaults=True):
+    key: str
+    id: Any
+    text: str | list[str]
+    finish_reason: str | None = None
+    usage: tuple[int, int, int, int, int] | None = None
+    model: str | None = None
+    request_id: str | None = None
+    tool_calls: list[Any] = []
+    raw: str = ""
+
+
+class _Done(msgspec.Struct, tag_field="what", tag="done"):
+    key: str
+    id: Any
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Turn | _Done).decode
+
+
+class TurnLog:
+    """The turns of one run.
+
+    Args:
+        path: The log; read first, then rewritten with what is still of use.
+        stalled: As for `Appender`.
+    """
+
+    def __init__(self, path: Path, *, stalled: Callable[[OSError | None], None]) -> None:
+        self._path = path
+        self._stalled = stalled
+        self._kept = _read(path)
+        self._appender: Appender | None = None
+        if path.exists():
+            _rewrite(path, self._kept)
+
+    def kept(self, request: Request) -> tuple[Response, ...]:
+        """Return the turns of `request` that an earlier process has kept."""
+        if not self._kept:
+            return ()
+        turns = self._kept.get(_name(request.key, request.id), [])
+        return tuple(_response(turn) for turn in turns[: request.turns - 1])
+
+    def append(self, request: Request, response: Response) -> asyncio.Future[None]:
+        """Keep a finished turn; the future is done when it is durable."""
+        usage = response.usage
+        turn = _Turn(
+            key=request.key,
+            id=request.id,
+            text=response.text,
+            finish_reason=response.finish_reason,
+            usage=_numbers(usage) if usage else None,
+            model=response.model,
+            request_id=response.request_id,
+            tool_calls=[*response.tool_calls],
+            raw=response.raw.decode("utf-8", "replace"),
+        )
+        return self._open().append(_encode(turn) + b"\n")
+
+    def forget(self, request: Request) -> None:
+        """Note that the conversation has its outcome; its turns are of no more use."""
+        if request.turns > 1:
+            self._kept.pop(_name(request.key, request.id), None)
+            self._open().append(_encode(_Done(request.key, request.id)) + b"\n").add_done_callback(_ignore)
+
+    async def close(self) -> None:
+        """Write what is left and close the log."""
+        if self._appender is not None:
+            await self._appender.close()
+
+    def _open(self) -> Appender:
+        if self._appender is None:
+            self._appender = Appender(self._path, stalled=self._stalled)
+        return self._appender
+
+
+def _read(path: Path) -> dict[tuple[str, bytes], list[_Turn]]:
+    kept: dict[tuple[str, bytes], list[_Turn]] = {}
+    if not path.exists():
+        return kept
+    with path.open("rb") as log:
+        for line in log:
+            try:
+                entry = _decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            name = _name(entry.key, entry.id)
+            if isinstance(entry, _Done):
+                kept.pop(name, None)
+            else:
+                kept.setdefault(name, []).append(entry)
+    return kept
+
+
+def _rewrite(path: Path, kept: dict[tuple[str, bytes], list[_Turn]]) -> None:
+    """Drop what is of no more use, atomically."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as log:
+        for turns in kept.values():
+            log.writelines(_encode(turn) + b"\n" for turn in turns)
+        log.flush()
+        os.fsync(log.fileno())
+    temporary.replace(path)
+
+
+def _response(turn: _Turn) -> Response:
+    return Response(
+        text=turn.text,
+        finish_reason=turn.finish_reason,
+        usage=Usage(*turn.usage) if turn.usage else None,
+        model=turn.model,
+        request_id=turn.request_id,
+        tool_calls=tuple(turn.tool_calls),
+        raw=turn.raw.encode(),
+    )
+
+
+def _name(key: str, id_: Any) -> tuple[str, bytes]:
+    return key, _encode(id_)
+
+
+def _numbers(usage: Usage) -> tuple[int, int, int, int, int]:
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _ignore(future: asyncio.Future[None]) -> None:
+    """The mark is a convenience; a full disk is reported by what matters."""
+    if not future.cancelled():
+        future.exception()

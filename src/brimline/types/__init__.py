@@ -1,0 +1,24 @@
+"""The nouns. Plain values without behaviour worth mocking."""
+
+from brimline.types.fault import Fault, FaultKind
+from brimline.types.outcome import Failure, Outcome, Success
+from brimline.types.request import Message, Priority, Request
+from brimline.types.response import Response, Usage
+from brimline.types.secret import Secret
+from brimline.types.wire import HttpReply, HttpRequest
+
+__all__ = [
+    "Failure",
+    "Fault",
+    "FaultKind",
+    "HttpReply",
+    "HttpRequest",
+    "Message",
+    "Outcome",
+    "Priority",
+    "Request",
+    "Response",
+    "Secret",
+    "Success",
+    "Usage",
+]

@@ -1,0 +1,73 @@
+"""An outcome: the last word on a request."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from brimline.types.fault import Fault
+from brimline.types.request import Request
+from brimline.types.response import Response, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    request: Request
+    responses: tuple[Response, ...] = ()
+    attempts: int = 0
+    sent_at: int | None = None
+    latency: float | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all exchanges used together, or None where the provider did not say."""
+        known = [response.usage for response in self.responses if response.usage is not None]
+        return sum(known[1:], start=known[0]) if known else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success(_Outcome):
+    """The request was answered.
+
+    Attributes:
+        request: The request.
+        responses: One response for each exchange, in order.
+        attempts: HTTP requests made for it, refused ones included.
+        sent_at: When the final attempt of the first exchange was sent, Unix nanoseconds.
+        latency: Seconds from sending to reply, of the final attempts; of a conversation their sum.
+    """
+
+    ok: Literal[True] = True
+
+    @property
+    def response(self) -> Response:
+        """The last response; the only one unless the request is a conversation."""
+        return self.responses[-1]
+
+    @property
+    def text(self) -> str | list[str]:
+        """The answer's text; of a conversation the last answer's."""
+        return self.response.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(_Outcome):
+    """The request was not answered, and why.
+
+    Attributes:
+        request: The request.
+        fault: Why the last attempt failed.
+        responses: The exchanges of a conversation that were answered before.
+        attempts: HTTP requests made for it, refused ones included.
+        sent_at: When the final attempt was sent, Unix nanoseconds, or None if nothing was.
+        latency: Seconds the final attempt took, or None if nothing was sent.
+    """
+
+    fault: Fault
+    ok: Literal[False] = False
+
+    @property
+    def text(self) -> None:
+        """Nothing: a failure has no text."""
+        return None
+
+
+Outcome: TypeAlias = Success | Failure

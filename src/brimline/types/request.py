@@ -1,0 +1,62 @@
+"""A request: one thing to be answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+Message: TypeAlias = Mapping[str, Any]
+"""One message of a conversation as the chat dialect has it: `{"role": ..., "content": ...}` and more."""
+
+
+class Priority(IntEnum):
+    """Named priorities; any integer is allowed, and a higher one goes first."""
+
+    LOW = -10
+    NORMAL = 0
+    HIGH = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One thing to be answered by one model.
+
+    A prompt is one exchange. A conversation adds `follow_ups`: each is sent as a user message with the
+    whole history so far, so it takes `1 + len(follow_ups)` exchanges.
+
+    Attributes:
+        id: The user's name for it, any JSON scalar; a row number where the input gives none.
+        model: The model reference `endpoint/model`, split at the first `/`.
+        messages: What the first exchange sends, system message included.
+        follow_ups: The user's later turns.
+        media: Local files that the messages name: the path for each URL of the form `media:<digest>`.
+        params: Generation parameters as the user gave them, passed through (`temperature`, `tools`, ...).
+        priority: Higher goes first within a quota.
+        key: The request's identity for resuming (a hex digest), or an empty string where nothing is kept.
+        origin: Whatever the giver of the request needs to find it again; nothing in between reads it.
+    """
+
+    id: str | float | bool | None
+    model: str
+    messages: tuple[Message, ...]
+    follow_ups: tuple[str, ...] = ()
+    media: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = Priority.NORMAL
+    key: str = ""
+    origin: object = None
+
+    @property
+    def turns(self) -> int:
+        """How many exchanges answer it in full."""
+        return 1 + len(self.follow_ups)
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's name: the model reference up to its first `/`."""
+        return self.model.partition("/")[0]
+
+    @property
+    def model_name(self) -> str:
+        """The model's name at its endpoint: the model reference after its first `/`."""
+        return self.model.partition("/")[2]

@@ -1,0 +1,54 @@
+"""A response: the provider's answer, normalised."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as billed. The first two are totals; the others are parts of them.
+
+    Attributes:
+        input_tokens: All input, cached and cache-written tokens included.
+        output_tokens: All output, reasoning included.
+        cached_input_tokens: The part of the input that was read from a cache.
+        cache_write_tokens: The part of the input that was written to a cache.
+        reasoning_tokens: The part of the output that is reasoning.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The answer to one exchange.
+
+    Attributes:
+        text: The answer; a list where the request asked for several (`n`).
+        finish_reason: The provider's word for why it stopped (`stop`, `length`, `tool_calls`, ...).
+        usage: What it used, or None where the provider does not say.
+        model: The model that served it, as the provider names it.
+        request_id: The provider's id of the exchange, for its support.
+        tool_calls: Calls the model asks for, as the provider wrote them.
+        raw: The body of the reply, byte for byte.
+    """
+
+    text: str | list[str]
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    tool_calls: tuple[object, ...] = ()
+    raw: bytes = b""

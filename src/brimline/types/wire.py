@@ -1,0 +1,34 @@
+"""One exchange on the wire as values, so that translating and sending stay strangers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What a provider wants to be sent.
+
+    Attributes:
+        path: Path below the endpoint's base URL, with a leading `/`.
+        body: The bytes of the body.
+        headers: Headers beyond those of the endpoint.
+    """
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Response headers; looked up without regard to case.
+        body: The whole body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes

@@ -1,0 +1,86 @@
+"""The simulator in another process, and the command line in a third."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+
+class SimServer:
+    """A simulator in its own process, with its ledger."""
+
+    def __init__(self, scenario=""):
+        self._folder = tempfile.TemporaryDirectory(prefix="brimline-test-")
+        path = Path(self._folder.name) / "scenario.toml"
+        path.write_text(scenario)
+        command = [
+            sys.executable,
+            "-m",
+            "brimline",
+            "sim",
+            "--port",
+            "0",
+            "--with-parent",
+            "--scenario",
+            path,
+        ]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.url = self._process.stdout.readline().strip()
+        assert self.url.startswith("http://"), "the simulator did not start"
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url.removesuffix("/v1") + path) as reply:
+            return reply.read().decode()
+
+    @property
+    def ledger(self):
+        return [json.loads(line) for line in self.get("/sim/ledger").splitlines()]
+
+    @property
+    def stats(self):
+        return json.loads(self.get("/sim/stats"))
+
+    def stop(self):
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+
+class Cli:
+    """`brimline` run as a user would, in a folder of its own."""
+
+    def __init__(self, folder, **environment):
+        self.folder = folder
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "BRIMLINE_", "XDG_"))}
+        self.environment = {**clean, "XDG_CONFIG_HOME": str(folder / "config"), **environment}
+
+    def start(self, *arguments, **options):
+        """Start it and return the process."""
+        command = [sys.executable, "-m", "brimline", *map(str, arguments)]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)
+
+    def __call__(self, *arguments, timeout=50, **options):
+        """Run it to its end and return the completed process."""
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def lab(self, url):
+        """Make `lab/...` models answer at `url`."""
+        text = f'[endpoints.lab]\nbase_url = "{url}"\nkey = "none"\n'
+        (self.folder / "brimline.toml").write_text(text)
+
+    def write(self, name, rows):
+        """Write a JSONL file."""
+        path = self.folder / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    def results(self, name):
+        """Read a results file."""
+        return [json.loads(line) for line in (self.folder / name).read_bytes().splitlines()]
