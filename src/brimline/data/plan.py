@@ -90,6 +90,9 @@ def make_plan(
         note: Called for each request that is right, with the id that its row gives or None.
     """
     plan, problems = Plan(table, recipe), Problems()
+    for model in recipe.models:
+        if (problem := check_model(model)) is not None:
+            problems.add(problem)
     checker = _Checker(plan, problems, check_model, check_request, note)
     for row in table.scan():
         if isinstance(row, BadRow):
@@ -141,6 +144,7 @@ class _Checker:
         if place is None:
             place = self._places[model] = len(self._plan.models)
             self._plan.models.append(model)
-            if (problem := self._check_model(model)) is not None:
+            given = model in self._plan.recipe.models
+            if not given and (problem := self._check_model(model)) is not None:
                 self._problems.add(f"{self._plan.table.path}:{row.line}: {problem}")
         return place

@@ -10,11 +10,12 @@ from brimline.config import Config
 from brimline.engine.clock import wall_clock
 from brimline.engine.options import STREAM, RunOptions
 from brimline.engine.prepare import Checked, check_input, choose, make_recipe, match_results
+from brimline.errors import OutputError
 from brimline.store.attempts import History, name_request, read_history
 from brimline.store.folder import RunFolder
 from brimline.store.lines import Recorded
 from brimline.store.matching import Match, Standing, standing_of
-from brimline.store.results import ResultsReader, check_writable, cut_tail
+from brimline.store.results import ResultsReader, check_writable, cut_tail, make_results
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ def prepare(options: RunOptions, config: Config) -> Prepared:
     to_file = output != STREAM
     if to_file:
         check_writable(output)
+        if output.exists() and options.input.exists() and output.samefile(options.input):
+            raise OutputError(f"{output} is the input", hint="Give another file with -o.")
     recipe = make_recipe(options, options.input.parent)
     is_resumed = to_file and not options.fresh and output.exists() and output.stat().st_size > 0
     checked = check_input(options.input, recipe, config, with_keys=is_resumed)
@@ -97,6 +100,7 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
         prepared.lines = reader.lines
         _tidy(output, reader, prepared.notices)
     prepared.pending = choose(plan, prepared.matched.standing, options)
+    make_results(output)
     return prepared
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from brimline.errors import OutputError
 from brimline.store.lock import Lock
 
 
@@ -19,13 +20,18 @@ class RunFolder:
 
     Raises:
         OutputLocked: Another process writes the same results.
+        OutputError: The folder cannot be made.
     """
 
     def __init__(self, output: Path) -> None:
         self.path = output.with_name(output.name + ".run")
         self.is_new = not self.path.exists()
-        self.path.mkdir(exist_ok=True)
-        self._lock = Lock(self.path / "lock", str(output))
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock = Lock(self.path / "lock", str(output))
+        except OSError as error:
+            hint = "Give another file with -o."
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}", hint=hint) from None
 
     @property
     def attempts(self) -> Path:

@@ -72,3 +72,18 @@ def cut_tail(path: Path, end: int) -> int:
     if size > end:
         os.truncate(path, end)
     return size - end
+
+
+def make_results(path: Path) -> None:
+    """Make the file if it does not exist, and see that it takes more.
+
+    Raises:
+        OutputError: It does not.
+    """
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}", hint="Give another file with -o."
+        ) from None
