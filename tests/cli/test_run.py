@@ -92,7 +92,7 @@ def test_fresh_starts_over_and_keeps_the_old_answers(lab):
     done = cli(*RUN, "--fresh")
     assert done.returncode == 0, done.stderr
     assert cli.server.stats["total"]["received"] == 80
-    kept = [path for path in cli.folder.glob("out.jsonl.2*")]
+    kept = list(cli.folder.glob("out.jsonl.2*"))
     assert [len(path.read_bytes().splitlines()) for path in kept] == [40]
 
 
