@@ -1,0 +1,1 @@
+"""How fast, how close to the limits and how small: measured, never asserted in a test."""

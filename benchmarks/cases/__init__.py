@@ -1,0 +1,1 @@
+"""One benchmark in each file: its docstring is its method, `run` measures."""
