@@ -39,10 +39,10 @@ def _model(model: ModelReport) -> str:
     if model.failed:
         parts.append(f"{model.failed:,} failed")
     if model.seconds > 0:
-        rate = f"{model.attempts / model.seconds * 60:,.0f} requests/min achieved"
+        rate = f"{model.attempts / model.seconds * 60:,.0f}"
         if model.allowed:
-            rate += f" ({min(1.0, model.attempts / model.allowed):.0%} of what the limits allowed)"
-        parts.append(rate)
+            rate += f" of {max(model.allowed, model.attempts) / model.seconds * 60:,.0f} allowed"
+        parts.append(f"{rate} requests/min")
     if model.refused:
         parts.append(f"{model.refused:,} refused")
     if model.retried:

@@ -4,6 +4,9 @@ import re
 
 from brimline.errors import ConfigError
 
+LONGEST = 366 * 24 * 3600.0
+"""Seconds."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?")
 
@@ -18,6 +21,6 @@ def parse_duration(value: str | float) -> float:
     if match is None:
         raise ConfigError(f"'{value}' is no span of time; write it like '600s', '10m' or '0.5s'")
     seconds = float(match[1]) * _UNITS[match[2] or "s"]
-    if seconds <= 0:
-        raise ConfigError(f"'{value}' is no span of time; it must be above 0")
+    if not 0 < seconds <= LONGEST:
+        raise ConfigError(f"'{value}' is no span of time; it must be above 0 and at most a year")
     return seconds

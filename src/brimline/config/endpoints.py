@@ -1,5 +1,6 @@
 """Endpoints: the places that answer, with the dialect they speak and the credential they want."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -32,15 +33,26 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if self.base_url is not None:
-            parts = urlsplit(self.base_url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ConfigError(
-                    f"base URL '{self.base_url}' is none; write it like 'http://10.0.0.5:8000/v1'"
-                )
-            if parts.username or parts.password:
-                raise ConfigError("a base URL holds no credential; give it with key = 'env:NAME'")
-        if isinstance(self.key, str) and self.key != NO_KEY and not self.key.startswith("env:"):
+            _check_url(self.base_url)
+        if isinstance(self.key, str) and self.key != NO_KEY and not re.fullmatch(r"env:[A-Za-z_]\w*", self.key):
             raise ConfigError("a key is given by reference: 'env:NAME' or 'none', never as text")
+
+
+def _check_url(url: str) -> None:
+    """See that a base URL is one; a credential in it is not shown."""
+    shown = url if "@" not in url else "..."
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_url = False
+        parts = urlsplit("")
+    if parts.username or parts.password:
+        raise ConfigError("a base URL holds no credential; give it with key = 'env:NAME'")
+    if not is_url or any(character.isspace() for character in url):
+        raise ConfigError(f"base URL '{shown}' is none; write it like 'http://10.0.0.5:8000/v1'")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"base URL '{shown}' goes on after its path; paths are added to it")
 
 
 BUILT_IN: dict[str, Endpoint] = {
@@ -66,24 +78,34 @@ def variable(endpoint: str, what: str) -> str:
     return f"{endpoint}_{what}".upper().replace("-", "_").replace(".", "_")
 
 
-def read_endpoint(section: Section) -> Endpoint:
-    """Read one `[endpoints.NAME]` table."""
+def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
+    """Read one `[endpoints.NAME]` table; what it does not say stays as in `known`."""
+    known = known or Endpoint()
     options = {name: value for name in _OPTIONS if (value := section.take(name, str)) is not None}
-    provider = section.take("provider", str) or "openai"
+    provider = section.take("provider", str)
     base_url = section.take("base_url", str)
-    key = section.take("key", str)
+    key = section.take("key", str, is_secret=True)
     section.finish()
+    provider = known.provider if provider is None else provider
+    base_url = known.base_url if base_url is None else base_url
     if base_url is None and section.path != "endpoints.sim":
         raise section.error("base_url", "is missing; write it like 'http://10.0.0.5:8000/v1'")
     try:
-        return Endpoint(provider=provider, base_url=base_url, key=key, options=options, source=section.file)
+        return Endpoint(
+            provider=provider,
+            base_url=base_url,
+            key=known.key if key is None else key,
+            options={**known.options, **options},
+            source=section.file,
+        )
     except ConfigError as error:
         raise ConfigError(f"{section.file}: {section.path}: {error}") from None
 
 
 def from_environment(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> Endpoint:
     """Return the endpoint as the environment changes it."""
-    base_url = environment.get(variable(name, "BASE_URL"))
+    name_of_variable = variable(name, "BASE_URL")
+    base_url = environment.get(name_of_variable)
     options = {
         option: environment[alias]
         for option, alias in _ALIASES.get(name, {}).items()
@@ -91,25 +113,28 @@ def from_environment(name: str, endpoint: Endpoint, environment: Mapping[str, st
     }
     if not base_url and not options:
         return endpoint
-    return Endpoint(
-        provider=endpoint.provider,
-        base_url=base_url or endpoint.base_url,
-        key=endpoint.key,
-        options={**endpoint.options, **options},
-        source="environment" if base_url else endpoint.source,
-    )
+    try:
+        return Endpoint(
+            provider=endpoint.provider,
+            base_url=base_url or endpoint.base_url,
+            key=endpoint.key,
+            options={**endpoint.options, **options},
+            source="environment" if base_url else endpoint.source,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{name_of_variable}: {error}") from None
 
 
 def find_key(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> Secret | None:
     """Return the credential of an endpoint, or None if it wants none.
 
     Raises:
-        ConfigError: The variable that should hold it is not set.
+        ConfigError: The variable that should hold it is not set, or what it holds cannot stand in a header.
     """
-    if isinstance(endpoint.key, Secret):
-        return endpoint.key
     if endpoint.key == NO_KEY:
         return None
+    if isinstance(endpoint.key, Secret):
+        return _sendable(endpoint.key, f"the key of endpoint '{name}'")
     name_of_variable = endpoint.key.removeprefix("env:") if endpoint.key else variable(name, "API_KEY")
     text = environment.get(name_of_variable, "").strip()
     if not text:
@@ -117,4 +142,11 @@ def find_key(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> S
             f"endpoint '{name}' needs a key: set {name_of_variable}",
             hint="" if name in BUILT_IN else f'If it wants none, say key = "none" in [endpoints.{name}].',
         )
-    return Secret(text)
+    return _sendable(Secret(text), name_of_variable)
+
+
+def _sendable(key: Secret, where: str) -> Secret:
+    """See that a key can stand in a header, which a line break or a half-copied character cannot."""
+    if not key.reveal().isprintable() or not key.reveal():
+        raise ConfigError(f"{where} is empty or holds a character that no key has; copy it again")
+    return key

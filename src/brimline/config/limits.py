@@ -60,21 +60,28 @@ class ModelLimits:
 
 
 def limits_for(model: str, rules: Iterable[LimitRule]) -> ModelLimits:
-    """Return what the rules add up to: for each kind of quota the weightiest rule, the later one among equals."""
-    quotas: dict[tuple[Dimension, int], Quota] = {}
-    concurrency, scope = CONCURRENCY, model
-    sources = {"concurrency": "default"}
+    """Return what the rules add up to.
+
+    The quotas are those of the highest rank that declares any: a flag replaces what a file says. Within a rank
+    the weightiest rule counts for each kind of quota, the later one among equals.
+    """
+    said: dict[tuple[Dimension, int], tuple[Quota, str]] = {}
+    concurrency, concurrency_source, scope = CONCURRENCY, "default", model
     highest = 0
     for rule in sorted((rule for rule in rules if rule.matches(model)), key=lambda rule: rule.weight):
         if rule.quotas and rule.rank > highest:
-            quotas, highest = {}, rule.rank
+            said, highest = {}, rule.rank
         for quota in rule.quotas:
-            quotas[quota.dimension, quota.window] = quota
-            sources[str(quota)] = rule.source
+            said[quota.dimension, quota.window] = (quota, rule.source)
         if rule.concurrency is not None:
-            concurrency, sources["concurrency"] = rule.concurrency, rule.source
+            concurrency, concurrency_source = rule.concurrency, rule.source
         scope = rule.scope or scope
-    return ModelLimits(scope=scope, quotas=tuple(quotas.values()), concurrency=concurrency, sources=sources)
+    return ModelLimits(
+        scope=scope,
+        quotas=tuple(quota for quota, _ in said.values()),
+        concurrency=concurrency,
+        sources={"concurrency": concurrency_source} | {str(quota): source for quota, source in said.values()},
+    )
 
 
 def read_limits(section: Section, pattern: str) -> LimitRule:

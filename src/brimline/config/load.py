@@ -47,7 +47,9 @@ def load_config(
     for rank, path in enumerate(files):
         section = Section.read(path)
         for name, table in section.tables("endpoints").items():
-            endpoints[name] = read_endpoint(table)
+            if "/" in name or not name:
+                raise ConfigError(f"{table.file}: {table.path}: an endpoint's name holds no '/'")
+            endpoints[name] = read_endpoint(table, endpoints.get(name))
         for pattern, table in section.tables("limits").items():
             rules.append(replace(read_limits(table, pattern), rank=rank))
         settings = read_run(section.table("run"), settings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from brimline.config.duration import parse_duration
@@ -31,6 +32,13 @@ class RunSettings:
     backoff_max: float = 60.0
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.max_tries < 1:
+            raise ConfigError(f"max_tries: expected at least 1, got {self.max_tries}")
+        for name in ("timeout", "max_wait", "backoff_initial", "backoff_max"):
+            if not 0 < getattr(self, name) < inf:
+                raise ConfigError(f"{name}: expected seconds above 0, got {getattr(self, name)!r}")
+
     @property
     def policy(self) -> RetryPolicy:
         """The retry policy that follows."""
@@ -39,7 +47,11 @@ class RunSettings:
         )
 
     def updated(self, values: Mapping[str, Any], source: str) -> "RunSettings":
-        """Return the settings with those `values` that are not None, said by `source`."""
+        """Return the settings with those `values` that are not None, said by `source`.
+
+        Raises:
+            ConfigError: A value makes no sense.
+        """
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, **given, sources={**self.sources, **dict.fromkeys(given, source)})
 
@@ -56,21 +68,32 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
     }
     backoff.finish()
     section.finish()
-    tries = values["max_tries"]
-    if tries is not None and tries < 1:
-        raise section.error("max_tries", f"expected at least 1, got {tries}")
-    return settings.updated(values, section.file)
+    return _updated(settings, values, section.file, f"{section.file}: {section.path}.")
 
 
 def run_from_environment(settings: RunSettings, environment: Mapping[str, str]) -> RunSettings:
     """Read `BRIMLINE_TIMEOUT`, `BRIMLINE_MAX_WAIT` and `BRIMLINE_MAX_TRIES` over `settings`."""
-    values: dict[str, float | int | None] = {}
     for name in ("timeout", "max_wait", "max_tries"):
-        text = environment.get(f"BRIMLINE_{name.upper()}")
+        variable = f"BRIMLINE_{name.upper()}"
+        text = environment.get(variable, "").strip()
         if not text:
             continue
         try:
-            values[name] = int(text) if name == "max_tries" else parse_duration(text)
-        except (ConfigError, ValueError) as error:
-            raise ConfigError(f"BRIMLINE_{name.upper()}: {error}") from None
-    return settings.updated(values, "environment")
+            value = _whole(text) if name == "max_tries" else parse_duration(text)
+        except ConfigError as error:
+            raise ConfigError(f"{variable}: {error}") from None
+        settings = _updated(settings, {name: value}, "environment", f"{variable}: ")
+    return settings
+
+
+def _updated(settings: RunSettings, values: Mapping[str, Any], source: str, where: str) -> RunSettings:
+    try:
+        return settings.updated(values, source)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"'{text}' is no whole number")
+    return int(text)

@@ -56,8 +56,8 @@ class Section:
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{file} is no TOML: {error}") from None
 
-    def take(self, key: str, kind: type[T]) -> T | None:
-        """Return the value of `key`, or None if it is not given.
+    def take(self, key: str, kind: type[T], *, is_secret: bool = False) -> T | None:
+        """Return the value of `key`, or None if it is not given. A secret's value is not shown in an error.
 
         Raises:
             ConfigError: It is of another kind.
@@ -67,7 +67,8 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(key, f"expected {_KINDS.get(kind, kind.__name__)}, got {value!r}")
+            got = "something else" if is_secret else repr(value)
+            raise self.error(key, f"expected {_KINDS.get(kind, kind.__name__)}, got {got}")
         return value
 
     def duration(self, key: str) -> float | None:

@@ -108,6 +108,7 @@ class Dispatcher:
         self._lanes.pop(lane, None)
         if lane.queue:
             lane.scope.lanes.remove(lane)
+            self._revise(lane.scope)  # it may have waited for what one of these needed
         return lane.empty()
 
     def conclude(self, *tickets: Ticket) -> None:
@@ -137,6 +138,7 @@ class Dispatcher:
                 return Start(attempt)
             self._line.popleft()
             scope.ready = False
+        self._expire(now)  # what was looked at again may have left a timer that means nothing any more
         return Wait(self._timers[0][0]) if self._timers else IDLE
 
     def _start(self, now: int, scope: Scope) -> Attempt | None:
@@ -150,6 +152,7 @@ class Dispatcher:
         if when is None or when > now:
             self._park(scope, when, "the endpoint does not answer")
             return None
+        scope.limits.linger(now)
         permit = scope.limits.acquire(now, lane.queue.peek().demand)
         if isinstance(permit, NotUntil):
             self._park(scope, permit.when, permit.why)
@@ -203,6 +206,11 @@ class Dispatcher:
             scope.ready = True
             self._line.append(scope)
 
+    def _revise(self, scope: Scope) -> None:
+        """Look at a scope at once: what it waits for may come earlier than it was told."""
+        scope.wake_at = None
+        self._ready(scope)
+
     def _admit(self, ticket: Ticket, *, first: bool) -> Verdict | None:
         """Queue a ticket for its next exchange, or say why it can never be sent."""
         lane = ticket.lane
@@ -246,15 +254,15 @@ class Dispatcher:
         scope = attempt.ticket.lane.scope
         if attempt.departed:
             scope.limits.settle(attempt.permit, None)
-        else:
-            scope.limits.refund(attempt.permit)
-        self._breakers[scope.key.endpoint].abandon(probe=attempt.probe)
+        elif scope.limits.refund(attempt.permit):
+            self._revise(scope)
+        self._endpoint_lives(attempt, replied=False)
         self.release(attempt)
 
     def _succeed(self, now: int, attempt: Attempt, response: Response) -> Verdict:
         ticket = attempt.ticket
         lane = ticket.lane
-        lane.scope.accept(now)
+        lane.scope.accept()
         self._endpoint_lives(attempt, replied=True)
         if response.usage is not None and ticket.demand.tokens:
             self._estimators[lane.model].learn(ticket.demand, response.usage)
@@ -279,6 +287,7 @@ class Dispatcher:
             hopeless = scope.refuse(
                 now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
             )
+            self._revise(scope)
         if hopeless is not None:
             return self._stop(ticket, hopeless, consequence.reach)
         is_outage = consequence.reach is Reach.ENDPOINT and self._breakers[scope.key.endpoint].is_open
@@ -326,8 +335,7 @@ class Dispatcher:
     def _settle(self, attempt: Attempt, usage: Usage | None) -> None:
         scope = attempt.ticket.lane.scope
         if scope.limits.settle(attempt.permit, usage):
-            scope.wake_at = None
-            self._ready(scope)
+            self._revise(scope)
 
     def _endpoint_lives(self, attempt: Attempt, *, replied: bool) -> None:
         """Tell the breaker about an attempt that was not the endpoint's fault."""
@@ -353,8 +361,7 @@ class Dispatcher:
     def _look_again(self, endpoint: str) -> None:
         for scope in self._scopes.values():
             if scope.key.endpoint == endpoint:
-                scope.wake_at = None
-                self._ready(scope)
+                self._revise(scope)
 
 
 def _concerns(reach: Reach, own: Lane, other: Lane) -> bool:

@@ -71,7 +71,16 @@ class LimitSet:
         concurrency: Attempts in flight at once, or None for any number.
     """
 
-    __slots__ = ("_closed_until", "_closed_why", "concurrency", "counts_tokens", "in_flight", "limiters")
+    __slots__ = (
+        "_closed_until",
+        "_closed_why",
+        "_leaving",
+        "_patience",
+        "concurrency",
+        "counts_tokens",
+        "in_flight",
+        "limiters",
+    )
 
     def __init__(self, quotas: Sequence[Quota] = (), concurrency: int | None = None) -> None:
         self.limiters = tuple(Limiter(quota) for quota in quotas)
@@ -80,6 +89,8 @@ class LimitSet:
         self.in_flight = 0
         self._closed_until = 0
         self._closed_why = ""
+        self._leaving: dict[Permit, int] = {}
+        self._patience = min((quota.window for quota in quotas), default=0) // 2
 
     def impossible(self, demand: Demand) -> Quota | None:
         """Return the quota that can never hold `demand`, or None if it can be granted some day."""
@@ -104,12 +115,32 @@ class LimitSet:
         if latest > now:
             return NotUntil(latest, f"limit {binding.quota}" if binding else self._closed_why)
         self.in_flight += 1
-        return Permit(
-            demand, [limiter.take(now, demand[limiter.quota.dimension]) for limiter in self.limiters]
-        )
+        slots = [limiter.take(now, demand[limiter.quota.dimension]) for limiter in self.limiters]
+        permit = Permit(demand, slots)
+        if slots:
+            self._leaving[permit] = now
+        return permit
 
     def depart(self, now: int, permit: Permit) -> None:
         """Count the permit's attempt as gone only now: its connection had to be made first."""
+        self._leaving.pop(permit, None)
+        self._move(now, permit)
+
+    def linger(self, now: int) -> None:
+        """Count attempts that have not left yet as if they left now.
+
+        To be asked before `acquire`. A connection may take longer to make than a window is long, and what leaves
+        late must not come on top of what was let go meanwhile. Each is moved at most twice a window.
+        """
+        while self._leaving:
+            permit, since = next(iter(self._leaving.items()))
+            if now - since < self._patience:
+                return
+            del self._leaving[permit]
+            self._leaving[permit] = now
+            self._move(now, permit)
+
+    def _move(self, now: int, permit: Permit) -> None:
         for index, limiter in enumerate(self.limiters):
             amount = permit.demand[limiter.quota.dimension]
             permit.slots[index] = limiter.move(permit.slots[index], now, amount)
@@ -120,6 +151,7 @@ class LimitSet:
         Returns whether something became possible earlier than before.
         """
         permit.settle()
+        self._leaving.pop(permit, None)
         if usage is None:
             return False
         total = usage.input_tokens + usage.output_tokens
@@ -130,6 +162,7 @@ class LimitSet:
     def refund(self, permit: Permit) -> bool:
         """Give everything back: the attempt never left. Settles the permit."""
         permit.settle()
+        self._leaving.pop(permit, None)
         return self._amend(permit, Demand(requests=0))
 
     def release(self, permit: Permit) -> None:

@@ -37,9 +37,9 @@ class Scope:
     """
 
     __slots__ = (
-        "_accepted_at",
         "_held_at",
         "_refusals",
+        "_refused_since",
         "blocked",
         "key",
         "lanes",
@@ -57,7 +57,7 @@ class Scope:
         self.blocked = ""
         self._refusals = 0
         self._held_at = -1
-        self._accepted_at: int | None = None
+        self._refused_since: int | None = None
 
     def pick(self) -> Lane | None:
         """Return the lane to serve: the highest priority first, then each in turn."""
@@ -75,10 +75,10 @@ class Scope:
         if lane.queue:
             self.lanes.append(lane)
 
-    def accept(self, now: int) -> None:
+    def accept(self) -> None:
         """Note a reply that was no refusal."""
         self._refusals = 0
-        self._accepted_at = now
+        self._refused_since = None
 
     def refuse(
         self, now: int, attempt: Attempt, fault: Fault, *, policy: RetryPolicy, rng: Rng, max_wait: int
@@ -91,9 +91,9 @@ class Scope:
         if attempt.started > self._held_at:
             self._refusals += 1
             self._held_at = now
-        if self._accepted_at is None:
-            self._accepted_at = now
-        if now - self._accepted_at >= STARVED:
+        if self._refused_since is None:
+            self._refused_since = now
+        if now - self._refused_since >= STARVED:
             return Fault(FaultKind.RATE_LIMITED, f"nothing but refusals for 15 minutes: {fault.detail}")
         if fault.retry_after is not None and fault.retry_after > max_wait:
             wait = fault.retry_after // SECOND

@@ -12,6 +12,12 @@ from brimline.types import Message
 LARGEST = 50 << 20
 """Bytes; providers take less than this in a request."""
 
+REMEMBERED = 4096
+"""Names of files whose digests are kept: a million rows with an image each must not fill the memory."""
+
+REFERENCE = "media:"
+"""Before the digest that stands for a file in a message."""
+
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -36,26 +42,49 @@ class Media:
         self._found: dict[str, tuple[str, Path]] = {}
 
     def find(self, name: str) -> tuple[str, Path]:
-        """Return the digest of the file that a message names, and its path; each file is read once.
+        """Return the digest of the file that a message names, and its path; the last few thousand are remembered.
 
         Raises:
             MediaError: There is none, or it is no image that can be sent.
         """
         if name not in self._found:
+            if len(self._found) >= REMEMBERED:
+                del self._found[next(iter(self._found))]
             path = self._locate(name)
-            self._found[name] = (blake2b(path.read_bytes(), digest_size=16).hexdigest(), path)
+            self._found[name] = (_digest(_read(path)), path)
         return self._found[name]
 
     def _locate(self, name: str) -> Path:
         path = Path(name)
         places = [path] if path.is_absolute() else [folder / path for folder in self._folders]
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
-            raise MediaError(f"image '{name}' is neither beside the input nor in its media folder")
-        if found.stat().st_size > LARGEST:
-            raise MediaError(f"image '{name}' is larger than {LARGEST >> 20} MB")
-        media_type(found)
-        return found.resolve()
+        try:
+            found = next((place for place in places if place.is_file()), None)
+            if found is None:
+                raise MediaError(
+                    f"image '{_short(name)}' is neither beside the input nor in its media folder"
+                )
+            if found.stat().st_size > LARGEST:
+                raise MediaError(f"image '{_short(name)}' is larger than {LARGEST >> 20} MB")
+            media_type(found)
+            return found.resolve()
+        except OSError as error:
+            raise MediaError(f"image '{_short(name)}' cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MediaError(f"image '{_short(str(path))}' cannot be read: {error.strerror}") from None
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def _short(name: str) -> str:
+    """Return a name, or the beginning of what is too long to be one: an image that was put in as bare base64."""
+    return name if len(name) <= 200 else f"{name[:60]}..."
 
 
 def media_type(path: Path) -> str:
@@ -65,7 +94,10 @@ def media_type(path: Path) -> str:
         MediaError: It is no image of a type that providers take.
     """
     with path.open("rb") as file:
-        head = file.read(16)
+        return _type(file.read(16), path)
+
+
+def _type(head: bytes, path: Path) -> str:
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):
             return kind
@@ -75,13 +107,24 @@ def media_type(path: Path) -> str:
 
 
 @lru_cache(maxsize=8)
-def data_url(path: Path) -> str:
-    """Return a file as a data URL. A few are remembered: the same image is often asked about many times."""
-    return f"data:{media_type(path)};base64,{b64encode(path.read_bytes()).decode()}"
+def data_url(path: Path, digest: str) -> str:
+    """Return a file as a data URL. A few are remembered: the same image is often asked about many times.
+
+    Raises:
+        MediaError: It cannot be read, or its content is no longer that with this digest.
+    """
+    content = _read(path)
+    if _digest(content) != digest:
+        raise MediaError(f"image '{path}' was changed since it was checked")
+    return f"data:{_type(content[:16], path)};base64,{b64encode(content).decode()}"
 
 
 def embed(messages: Sequence[Message], media: Mapping[str, str]) -> tuple[Message, ...]:
-    """Return the messages with the local files they name put in as data URLs."""
+    """Return the messages with the local files they name put in as data URLs.
+
+    Raises:
+        MediaError: A file was changed or removed since it was checked.
+    """
     return tuple(
         {**message, "content": [_embed_part(part, media) for part in message["content"]]}
         if isinstance(message.get("content"), list)
@@ -94,4 +137,5 @@ def _embed_part(part: Any, media: Mapping[str, str]) -> Any:
     image = part.get("image_url") if isinstance(part, dict) else None
     if not isinstance(image, dict) or image.get("url") not in media:
         return part
-    return {**part, "image_url": {**image, "url": data_url(Path(media[image["url"]]))}}
+    url = image["url"]
+    return {**part, "image_url": {**image, "url": data_url(Path(media[url]), url.removeprefix(REFERENCE))}}

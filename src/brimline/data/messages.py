@@ -7,7 +7,7 @@ name alone, and local images.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from brimline.data.media import Media, MediaError
+from brimline.data.media import REFERENCE, Media, MediaError
 from brimline.types import Message
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -85,7 +85,7 @@ def _part(part: Any, media: Media, files: dict[str, str]) -> Any:
     image = {"url": image} if isinstance(image, str) else image
     if not isinstance(image, dict) or not isinstance(image.get("url"), str):
         raise PromptError("an image part has no image_url")
-    if not image["url"].startswith(_REMOTE):
+    if not image["url"][:8].lower().startswith(_REMOTE):
         image = {**image, "url": _local(image["url"], media, files)}
     return {**part, "image_url": image}
 
@@ -96,5 +96,6 @@ def _local(name: str, media: Media, files: dict[str, str]) -> str:
         digest, path = media.find(name)
     except MediaError as error:
         raise PromptError(str(error)) from None
-    files[f"media:{digest}"] = str(path)
-    return f"media:{digest}"
+    url = REFERENCE + digest
+    files[url] = str(path)
+    return url

@@ -13,6 +13,10 @@ KEPT = 1000
 """Problems that are kept word for word; the rest is counted."""
 
 
+MOST_MODELS = 1 << 16
+"""Models that a plan can tell apart: two bytes a request."""
+
+
 @dataclass(slots=True)
 class Problems:
     """What is wrong with an input."""
@@ -141,6 +145,9 @@ class _Checker:
 
     def _place(self, model: str, row: Row) -> int:
         place = self._places.get(model)
+        if place is None and len(self._places) == MOST_MODELS:
+            self._problems.add(f"{self._plan.table.path}:{row.line}: names more than {MOST_MODELS:,} models")
+            return 0
         if place is None:
             place = self._places[model] = len(self._plan.models)
             self._plan.models.append(model)

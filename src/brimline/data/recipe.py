@@ -68,7 +68,7 @@ class Recipe:
             RowError: The row lacks something or holds something that cannot be sent.
         """
         columns = row.columns
-        is_batch = _is_batch(columns)
+        is_batch = is_batch_row(columns)
         if is_batch:
             _check_batch(columns)
         models = self.models or (_model(columns, is_batch=is_batch),)
@@ -85,7 +85,7 @@ class Recipe:
                 media=prompt.media,
                 params=params,
                 priority=_priority(columns),
-                key=request_key(model, prompt.messages, prompt.follow_ups, params),
+                key=_key(model, prompt, params),
                 origin=Origin(first + place, columns, is_batch),
             )
             for place, model in enumerate(models)
@@ -110,15 +110,15 @@ class Recipe:
         """Return what the row holds as its prompt."""
         if self.column is not None:
             if self.column not in columns:
-                raise RowError(f"has no column '{self.column}' (it has: {', '.join(columns)})")
-            return columns[self.column]
+                raise RowError(f"has no column '{self.column}' (it has: {', '.join(map(str, columns))})")
+            return _prompt_in(columns, self.column)
         if is_batch:
             return columns["body"].get("messages")
-        if columns.get("mode", "chat") != "chat":
+        if "api" in columns and columns.get("mode") not in {None, "chat"}:
             raise RowError(f"mode {columns['mode']!r} is not supported; only 'chat' is")
         for name in ("prompt", "messages"):
             if columns.get(name) is not None:
-                return _structured(columns[name]) if name == "messages" else columns[name]
+                return _prompt_in(columns, name)
         raise RowError("has no prompt; give a template with -p, or a column with --prompt-column")
 
 
@@ -128,14 +128,32 @@ def explicit_id(columns: Mapping[str, Any]) -> Any:
     Raises:
         RowError: It is no JSON scalar.
     """
-    value = columns.get("custom_id") if _is_batch(columns) else columns.get("id")
+    value = columns.get("custom_id") if is_batch_row(columns) else columns.get("id")
     if isinstance(value, dict | list):
         raise RowError("its id is neither text nor a number")
     return value
 
 
-def _is_batch(columns: Mapping[str, Any]) -> bool:
-    return "custom_id" in columns and "body" in columns
+def is_batch_row(columns: Mapping[str, Any]) -> bool:
+    """Whether a row is one of an OpenAI batch file; other rows may have a column `body` that is a text."""
+    if "custom_id" not in columns or "body" not in columns:
+        return False
+    return isinstance(columns["body"], dict) or "url" in columns
+
+
+def _key(model: str, prompt: Prompt, params: Mapping[str, Any]) -> str:
+    """Return a request's key; what cannot be written as JSON has none, and cannot be sent either."""
+    try:
+        return request_key(model, prompt.messages, prompt.follow_ups, params)
+    except UnicodeEncodeError:
+        raise RowError("it holds text that is not Unicode (half of a surrogate pair)") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RowError(f"it holds what is not JSON: {error}") from None
+
+
+def _prompt_in(columns: Mapping[str, Any], name: str) -> Any:
+    """Return a column's prompt; messages stand as text in a CSV cell."""
+    return _structured(columns[name]) if name == "messages" else columns[name]
 
 
 def _model(columns: Mapping[str, Any], *, is_batch: bool) -> str:
@@ -175,19 +193,21 @@ def _params(columns: Mapping[str, Any], *, is_batch: bool) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise RowError("its parameters are no object")
     flat = {
-        name.removeprefix(_PARAMETERS): parse_value(value) if isinstance(value, str) else value
+        str(name).removeprefix(_PARAMETERS): parse_value(value) if isinstance(value, str) else value
         for name, value in columns.items()
-        if name.startswith(_PARAMETERS)
+        if str(name).startswith(_PARAMETERS) and value is not None  # a row from Python may have any keys
     }
     return {**params, **flat} if flat else params
 
 
 def _priority(columns: Mapping[str, Any]) -> int:
-    value = columns.get("priority", Priority.NORMAL)
-    value = parse_value(value) if isinstance(value, str) else value
-    if type(value) is not int and not isinstance(value, Priority):
+    value = columns.get("priority")
+    if value is None:
+        return Priority.NORMAL
+    number = parse_value(value) if isinstance(value, str) else value
+    if type(number) is not int and not isinstance(number, Priority):
         raise RowError(f"its priority {value!r} is no whole number")
-    return int(value)
+    return int(number)
 
 
 def _structured(value: Any) -> Any:
@@ -199,5 +219,5 @@ def parse_value(text: str) -> Any:
     """Read text as JSON, or else as the string it is."""
     try:
         return msgspec.json.decode(text.encode())
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text

@@ -1,6 +1,7 @@
 """Rows of a file, in order and again by their place: JSONL and CSV."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from brimline.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
+_TRUNCATED = "Input data was truncated"
+_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 csv.field_size_limit(2**31 - 1)
 
 
@@ -125,20 +128,26 @@ def _line_at(path: Path, offset: int) -> int:
 
 def _parse(offset: int, line: int, text: bytes) -> Row | BadRow:
     try:
-        columns = _decode(text)
+        columns = _decode(text.rstrip(b"\r\n"))
     except UnicodeDecodeError:
         return BadRow(offset, line, "is not UTF-8")
+    except msgspec.ValidationError:
+        return BadRow(offset, line, "holds a number that is out of range")
     except msgspec.DecodeError as error:
-        return BadRow(offset, line, f"is not JSON: {_plain(str(error))}")
+        return BadRow(offset, line, f"is not JSON: {_plain(str(error), text)}")
+    except RecursionError:
+        return BadRow(offset, line, "is nested too deep")
     if not isinstance(columns, dict):
         return BadRow(offset, line, "is no JSON object")
     return Row(offset, line, columns)
 
 
-def _plain(reason: str) -> str:
+def _plain(reason: str, text: bytes) -> str:
     """Say what msgspec says of broken JSON in a person's words."""
     reason = reason.removeprefix("JSON is malformed: ")
-    return "it ends too early" if reason == "Input data was truncated" else reason
+    if "surrogate" in reason or (reason == _TRUNCATED and _HALF.search(text)):
+        return "it holds half of a surrogate pair (\\ud800 to \\udfff)"
+    return "it ends too early" if reason == _TRUNCATED else reason
 
 
 class CsvTable:
@@ -170,8 +179,9 @@ class CsvTable:
         with self.path.open("rb") as file:
             for offset in offsets:
                 file.seek(offset)
-                row = self._row(offset, 0, next(csv.reader(_Lines(file), strict=True)))
-                if isinstance(row, BadRow):
+                cells = next(_records(_Lines(file)), None)
+                row = self._row(offset, 0, cells) if isinstance(cells, list) else None
+                if not isinstance(row, Row):
                     raise InputError(f"{self.path} was changed while it was being run", hint="Run it again.")
                 rows.append(row)
         return rows
@@ -198,18 +208,27 @@ def _records(lines: "_Lines") -> Iterator[list[str] | BadRow]:
         except StopIteration:
             return
         except UnicodeDecodeError:
-            yield BadRow(lines.begin, lines.number + 1, "is not UTF-8")
+            yield BadRow(lines.begin, lines.number, "is not UTF-8")
             return
         except csv.Error as error:
-            yield BadRow(lines.begin, lines.begin_number, f"is not CSV: {error}")
+            yield BadRow(lines.begin, lines.begin_number, f"is not CSV: {_reason(str(error))}")
             return
-        if cells:
+        if any(cells):  # spreadsheets end with rows of nothing but commas
             yield cells
+
+
+def _reason(reason: str) -> str:
+    """Say what `csv` says in a person's words."""
+    if reason.startswith("new-line character"):
+        return "a line ends in CR alone; end lines in LF or CRLF, or quote the cell"
+    return "a quote is not closed" if reason == "unexpected end of data" else reason
 
 
 def _header_problem(names: list[str]) -> str | None:
     twice = {name for name in names if names.count(name) > 1}
-    return f"the header names '{min(twice)}' twice" if twice else None
+    if twice == {""}:
+        return "the header leaves more than one column without a name"
+    return f"the header names '{max(twice)}' twice" if twice else None
 
 
 class _Lines:

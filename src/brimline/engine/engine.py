@@ -1,8 +1,9 @@
 """The engine: everything a process sends goes through it, so that one set of limits holds for all of it."""
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from brimline.errors import UsageError
 from brimline.providers import find_provider
 from brimline.transport import HttpTransport
 from brimline.types import Fault, FaultKind, Outcome, Priority
+
+log = logging.getLogger("brimline.engine")
 
 TICK = 0.25
 """Seconds between two calls of `on_progress`."""
@@ -44,6 +47,7 @@ class Engine:
         max_wait: The longest wait in seconds that a provider may ask for (3600).
         on_progress: Called a few times a second with how things stand while something runs.
         rng: For jitter; give one to repeat a run exactly.
+        connect: Makes the live endpoint of that name, instead of what the configuration says; for what is no HTTP.
 
     Raises:
         ConfigError: A limit, an endpoint or the configuration is wrong.
@@ -61,6 +65,7 @@ class Engine:
         max_wait: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         rng: random.Random | None = None,
+        connect: Callable[[str], Awaitable[LiveEndpoint]] | None = None,
     ) -> None:
         settings = {"timeout": timeout, "max_tries": max_tries, "max_wait": max_wait}
         rules = [
@@ -71,6 +76,7 @@ class Engine:
         self.config = _configure(config, rules, settings, endpoints or {})
         self._on_progress = on_progress
         self._rng = rng
+        self._connect = connect or self._dial
         self._live: dict[str, asyncio.Task[LiveEndpoint]] = {}
         self._simulators: list[SimulatorProcess] = []
         self._runs: set[Run] = set()
@@ -78,6 +84,8 @@ class Engine:
         self._ticker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._pump is not None:
+            raise UsageError("the engine is open already")
         self._pump = Pump(self.config, rng=self._rng)
         if self._on_progress is not None:
             self._ticker = asyncio.create_task(self._tick(self._on_progress))
@@ -89,17 +97,25 @@ class Engine:
         await self.close()
 
     async def close(self) -> None:
-        """Drop what is in flight and close every connection. Closing twice is harmless."""
+        """Drop what is in flight and close every connection. Closing twice is harmless.
+
+        Whoever still waits for outcomes gets a UsageError.
+        """
         if self._pump is None:
             return
         pump, self._pump = self._pump, None
-        if self._ticker is not None:
-            self._ticker.cancel()
+        live, self._live = self._live, {}
+        simulators, self._simulators = self._simulators, []
+        tasks = [*live.values(), *([self._ticker] if self._ticker is not None else [])]
+        for task in tasks:
+            task.cancel()  # nothing that is done minds
         await pump.close()
-        for made in self._live.values():
-            if made.done() and made.exception() is None:
+        if tasks:
+            await asyncio.wait(tasks)
+        for made in live.values():
+            if not made.cancelled() and made.exception() is None:
                 await made.result().close()
-        for simulator in self._simulators:
+        for simulator in simulators:
             await simulator.stop()
 
     async def stream(
@@ -174,11 +190,15 @@ class Engine:
         Raises:
             UsageError: The engine is not open.
         """
+        self._check_open()
+        assert self._pump is not None
+        return self._pump
+
+    def _check_open(self) -> None:
         if self._pump is None:
             raise UsageError(
                 "the engine is not open", hint="Use it inside `async with Engine(...) as engine:`."
             )
-        return self._pump
 
     async def open_lane(
         self, run: Run, model: str, restore: Callable[[LimitSet], None] | None = None
@@ -190,11 +210,10 @@ class Engine:
             RunError: The simulator did not start.
         """
         name, _ = self.config.endpoint(model)
-        if name not in self._live:
-            self._live[name] = asyncio.create_task(self._connect(name))
-        endpoint = await asyncio.shield(self._live[name])
+        endpoint = await self._endpoint(name)
+        lane = self.pump.open_lane(run, model, self.config.limits(model), endpoint, restore)
         self._runs.add(run)
-        return self.pump.open_lane(run, model, self.config.limits(model), endpoint, restore)
+        return lane
 
     def end(self, run: Run) -> None:
         """Let go of a run."""
@@ -203,7 +222,28 @@ class Engine:
             self._pump.cancel(run, Fault(FaultKind.CANCELLED, "nobody waits for it any more"))
             self._pump.forget(run)
 
-    async def _connect(self, name: str) -> LiveEndpoint:
+    async def _endpoint(self, name: str) -> LiveEndpoint:
+        """Return the live endpoint of a name; those who ask together wait for the same one."""
+        self._check_open()
+        if name not in self._live:
+            self._live[name] = asyncio.create_task(self._make(name))
+        made = self._live[name]
+        try:
+            return await asyncio.shield(made)
+        except asyncio.CancelledError:
+            asker = asyncio.current_task()
+            if asker is not None and asker.cancelling():
+                raise
+            raise UsageError("the engine was closed while it was in use") from None
+
+    async def _make(self, name: str) -> LiveEndpoint:
+        try:
+            return await self._connect(name)
+        except BaseException:
+            self._live.pop(name, None)  # the next one who asks may be luckier
+            raise
+
+    async def _dial(self, name: str) -> LiveEndpoint:
         endpoint = self.config.endpoints[name]
         key = self.config.key(name)
         provider = find_provider(endpoint.provider)
@@ -219,7 +259,11 @@ class Engine:
         while True:
             await asyncio.sleep(TICK)
             if self._runs:
-                on_progress(self.stats())
+                try:
+                    on_progress(self.stats())
+                except Exception:
+                    log.exception("on_progress failed and is not called any more")
+                    return
 
 
 def _configure(

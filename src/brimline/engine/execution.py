@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -184,7 +185,7 @@ class Execution:
                 matched.line_of,
                 matched.strays,
                 superseded=output.with_name(output.name + ".superseded.jsonl"),
-                patch=self._renumber,
+                patch=self._renumber if matched.moved else None,
             )
             self._is_ordered = True
         except NoRoom:
@@ -227,7 +228,8 @@ class Execution:
             "missing": self._standing.count(Standing.MISSING),
             "stopped": self._stopped,
         }
-        folder.write_manifest(manifest)
+        with suppress(OSError):  # a full disk: history is not worth a run
+            folder.write_manifest(manifest)
 
     def _report(self) -> Report:
         run, now = self._run, self._clock.now()

@@ -1,5 +1,7 @@
 """A live endpoint: a dialect, a way to the server, and a credential that stays in."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,7 +9,9 @@ from brimline.core.lane import Ticket
 from brimline.data.media import embed
 from brimline.providers import Provider
 from brimline.transport import Transport
-from brimline.types import Fault, Response, Secret
+from brimline.types import Fault, FaultKind, Response, Secret
+
+log = logging.getLogger("brimline.engine")
 
 
 class LiveEndpoint:
@@ -24,13 +28,45 @@ class LiveEndpoint:
         self._transport = transport
         self._key = key
 
-    async def send(self, ticket: Ticket, departed: Callable[[], None]) -> Response | Fault:
-        """Send the ticket's next exchange and return what came of it; call `departed` when it leaves."""
+    async def exchange(
+        self,
+        ticket: Ticket,
+        departed: Callable[[], None],
+        timeout: float,  # noqa: ASYNC109  its expiry is a fault, not an exception
+    ) -> Response | Fault:
+        """Send the ticket's next exchange and return what came of it; whatever goes wrong is a fault.
+
+        Nothing is raised but the cancellation of the task that waits.
+
+        Args:
+            ticket: Whose exchange.
+            departed: Called when it leaves.
+            timeout: Seconds in all.
+        """
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                return self._redacted(await self._send(ticket, departed))
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            error: BaseException = cancelled  # nobody wanted that: something inside has given up
+        except Exception as raised:  # noqa: BLE001  whatever it is, it ends this attempt and no other
+            if limit.expired():
+                return Fault(FaultKind.TIMEOUT, f"no complete reply within {timeout:g} s")
+            error = raised
+        log.error("attempt failed", extra={"request": ticket.request.id}, exc_info=error)
+        return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
+
+    async def _send(self, ticket: Ticket, departed: Callable[[], None]) -> Response | Fault:
         request = ticket.request
         if request.media:
             request = replace(request, messages=embed(request.messages, request.media))
         reply = await self._transport.send(self.provider.encode(request, ticket.responses), departed)
-        result = reply if isinstance(reply, Fault) else self.provider.decode(reply)
+        return reply if isinstance(reply, Fault) else self.provider.decode(reply)
+
+    def _redacted(self, result: Response | Fault) -> Response | Fault:
         if isinstance(result, Fault) and self._key is not None:
             return replace(result, detail=self._key.redact(result.detail))
         return result

@@ -16,13 +16,13 @@ import msgspec
 from brimline.config import Config
 from brimline.data.media import Media
 from brimline.data.plan import Plan, Problems, make_plan
-from brimline.data.recipe import Recipe
+from brimline.data.recipe import Recipe, is_batch_row
 from brimline.data.rows import Row, open_table
 from brimline.data.template import Template
 from brimline.engine.options import Retry, RunOptions
 from brimline.errors import ConfigError, InputError, OutputError
 from brimline.providers import Provider, find_provider
-from brimline.store.lines import Recorded, own_columns
+from brimline.store.lines import Recorded, own_columns, plain_columns
 from brimline.store.matching import Identities, Match, PackedIndex, Standing, match
 from brimline.store.results import NOT_OURS, ResultsReader
 from brimline.types import Request
@@ -160,7 +160,7 @@ def match_results(
     """
     plan = checked.plan
     matched = match(checked.identities, lines, _places(plan))
-    if reader.is_foreign and not is_known:
+    if reader.is_foreign and not (is_known and reader.is_torn):
         raise OutputError(f"{path} is no results file of brimline", hint=NOT_OURS)
     if reader.lines and not any(matched.line_of) and not _knows_rows(path, plan):
         hint = f"{NOT_OURS} With --fresh it is kept aside and the run starts over."
@@ -178,7 +178,7 @@ def _places(plan: Plan) -> dict[str, int]:
 def _knows_rows(path: Path, plan: Plan) -> bool:
     """Whether some recorded row occurs in the input: then its template or model was changed, and it is ours."""
     encode = msgspec.json.Encoder(order="sorted").encode
-    recorded = {encode(columns) for columns in _recorded_columns(path)}
+    recorded = {encode(columns) for columns in _recorded_columns(path) if columns}
     return any(encode(_bare(row.columns)) in recorded for row in plan.table.scan() if isinstance(row, Row))
 
 
@@ -192,9 +192,7 @@ def _recorded_columns(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _bare(columns: dict[str, Any]) -> dict[str, Any]:
-    if "custom_id" in columns and "body" in columns:
-        return {"custom_id": columns["custom_id"]}
-    return {name: value for name, value in columns.items() if name not in {"id", "model"}}
+    return {"custom_id": columns["custom_id"]} if is_batch_row(columns) else plain_columns(columns)
 
 
 def choose(plan: Plan, standing: bytearray, options: RunOptions) -> dict[str, "array[int]"]:

@@ -1,7 +1,6 @@
 """The pump: performs the dispatcher's steps. The only place that awaits on purpose."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -19,10 +18,9 @@ from brimline.engine.live import LiveEndpoint
 from brimline.engine.meter import Meter
 from brimline.engine.run import Run
 from brimline.engine.wake import Wake
+from brimline.errors import RunError, UsageError
 from brimline.store.appender import FULL, RETRY
-from brimline.types import Fault, FaultKind, Response
-
-log = logging.getLogger("brimline.engine")
+from brimline.types import Fault, FaultKind
 
 BURST = 256
 """After so many steps others on the loop get a turn."""
@@ -52,8 +50,12 @@ class Pump:
         self._sending: dict[Attempt, asyncio.Task[None]] = {}
         self._starting: list[Attempt] = []
         self._noted: set[Run] = set()
+        self._stalls: dict[Run, OSError] = {}
         self._runs: set[Run] = set()
-        self._main = asyncio.get_running_loop().create_task(self._pump(), name="brimline-pump")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+        self._loop = asyncio.get_running_loop()
+        self._main = self._loop.create_task(self._pump(), name="brimline-pump")
         self._main.add_done_callback(self._ended)
 
     def open_lane(
@@ -72,7 +74,12 @@ class Pump:
             limits: What is declared for it.
             endpoint: What answers it.
             restore: Books in new limits what earlier processes used.
+
+        Raises:
+            RunError: The pump has failed.
         """
+        if self._main.done() and not self._main.cancelled():
+            raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
 
         def make() -> LimitSet:
             made = LimitSet(limits.quotas, limits.concurrency)
@@ -87,6 +94,8 @@ class Pump:
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self._runs.add(run)
+        if run.closed is not None:  # it was stopped while its endpoint was made ready
+            self._dispatcher.close(lane, run.closed)
         self._wake.set()
         return lane
 
@@ -98,9 +107,14 @@ class Pump:
 
     def drain(self, run: Run, fault: Fault) -> None:
         """Start nothing more of a run, for the reason in `fault`; what is in flight may end."""
+        run.closed = run.closed or fault
         tickets = [ticket for lane in run.lanes.values() for ticket in self._dispatcher.close(lane, fault)]
         self._give_up(run, tickets, fault)
+        for attempt in [attempt for attempt in self._starting if attempt.ticket.lane.run is run]:
+            self._starting.remove(attempt)  # a full disk has kept it here
+            self._abandon(attempt)
         run.look()
+        self._wake.set()
 
     def cancel(self, run: Run, fault: Fault) -> None:
         """Start nothing more of a run and drop what is in flight; what was answered is still kept."""
@@ -111,16 +125,18 @@ class Pump:
 
     async def join(self, run: Run) -> None:
         """Wait until nothing works for a run any more."""
-        while run.tasks:
-            await asyncio.wait(run.tasks)
+        await run.join()
 
     async def close(self) -> None:
-        """Drop everything and wait until nothing is left."""
+        """Drop everything, tell those who still wait, and return when nothing is left."""
+        self._is_closing = True
         self._main.cancel()
-        for run in [*self._runs]:
-            for task in run.tasks:
+        for run in self._runs:
+            run.fail(UsageError("the engine was closed while it was in use"))
+        while self._tasks:
+            for task in self._tasks:
                 task.cancel()
-            await self.join(run)
+            await asyncio.wait(self._tasks)
         await asyncio.wait([self._main])
 
     async def _pump(self) -> None:
@@ -131,58 +147,67 @@ class Pump:
                 case Start(attempt):
                     self._start(attempt)
                 case NeedRequests(lane, room):
-                    self._spawn(lane.run, self._feed(lane, room))
+                    self.spawn(lane.run, self._feed(lane, room))
                 case Wait(until):
-                    await self._launch()
+                    self._launch()
                     await self._wake.until(until)
                 case Idle():
-                    await self._launch()
+                    self._launch()
                     await self._wake.until(None)
             steps += 1
             if steps % BURST == 0:
-                await self._launch()
+                self._launch()
                 await asyncio.sleep(0)
 
     def _start(self, attempt: Attempt) -> None:
-        run = attempt.ticket.lane.run
+        run: Run = attempt.ticket.lane.run
         run.meters[attempt.ticket.lane.model].started(attempt.started)
-        run.sink.started(attempt)
+        try:
+            run.sink.started(attempt)
+        except Exception as error:  # noqa: BLE001  a sink's failure is its run's
+            run.fail(error)
         self._noted.add(run)
         self._starting.append(attempt)
 
-    async def _launch(self) -> None:
-        """Let the started attempts leave, once it is written down that they do. A full disk keeps them here."""
+    def _launch(self) -> None:
+        """Let the started attempts leave, once it is written down that they do. A full disk keeps its run's here."""
         noted, self._noted = self._noted, set()
-        for run in noted:
-            await self._flush(run)
+        self._noted |= {run for run in noted if not self._flush(run)}
         starting, self._starting = self._starting, []
         for attempt in starting:
-            if attempt.ticket.lane.run.error is not None:
+            run: Run = attempt.ticket.lane.run
+            if run.error is not None:
                 self._abandon(attempt)
-                continue
-            task = self._spawn(attempt.ticket.lane.run, self._perform(attempt))
-            self._sending[attempt] = task
-            task.add_done_callback(partial(self._drop, attempt))
-
-    async def _flush(self, run: Run) -> None:
-        while True:
-            try:
-                run.sink.flush()
-            except OSError as error:
-                run.sink.stall = error
-                if error.errno not in FULL:
-                    run.fail(error)
-                if run.error is not None:
-                    return
-                await asyncio.sleep(RETRY)
+            elif run in self._noted:
+                self._starting.append(attempt)
             else:
-                run.sink.stall = None
-                return
+                task = self.spawn(run, self._perform(attempt))
+                self._sending[attempt] = task
+                task.add_done_callback(partial(self._drop, attempt))
 
-    def _spawn(self, run: Run, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        run.tasks.add(task)
-        task.add_done_callback(run.tasks.discard)
+    def _flush(self, run: Run) -> bool:
+        """Hand a run's notes to the kernel; return False if its disk is full, and look again a little later."""
+        try:
+            run.sink.flush()
+        except Exception as error:  # noqa: BLE001  a sink's failure is its run's
+            if isinstance(error, OSError) and error.errno in FULL and run.error is None:
+                self._stalls[run] = error
+                run.sink.stall = run.sink.stall or error
+                self._loop.call_later(RETRY, self._wake.set)
+                return False
+            run.fail(error)
+        stall = self._stalls.pop(run, None)
+        if stall is not None and run.sink.stall is stall:
+            run.sink.stall = None
+        return True
+
+    def spawn(self, run: Run, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let something work for a run; it is cancelled when the pump is closed."""
+        self._runs.add(run)
+        task = self._loop.create_task(work)
+        for tasks in (run.tasks, self._tasks):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         return task
 
     def _drop(self, attempt: Attempt, _: asyncio.Task[None]) -> None:
@@ -201,8 +226,8 @@ class Pump:
 
     def _give_up(self, run: Run, tickets: list[Ticket], fault: Fault) -> None:
         """Let tickets go without an outcome."""
-        if tickets and not self._main.done():
-            self._spawn(run, self._stop(Stopped("", fault, tuple(tickets))))
+        if tickets and not self._is_closing:
+            self.spawn(run, self._lose(run, Stopped("", fault, tuple(tickets))))
 
     def _ended(self, main: asyncio.Task[None]) -> None:
         """A bug in the pump must not leave anybody waiting."""
@@ -228,10 +253,11 @@ class Pump:
         self._wake.set()
 
     async def _perform(self, attempt: Attempt) -> None:
-        """One attempt, from permit to durable outcome. A bug in it ends its run, and never another's."""
+        """One attempt, from permit to durable outcome. A bug in keeping it ends its run, and never another's."""
         lane = attempt.ticket.lane
         run: Run = lane.run
-        result = await self._exchange(attempt, run.timeout)
+        endpoint = self._endpoints[attempt.ticket.request.endpoint]
+        result = await endpoint.exchange(attempt.ticket, partial(self._departed, attempt), run.timeout)
         del self._sending[attempt]
         now = self.clock.now()
         try:
@@ -247,22 +273,9 @@ class Pump:
             run.look()
         self._wake.set()
 
-    async def _exchange(self, attempt: Attempt, timeout: float) -> Response | Fault:  # noqa: ASYNC109  a value
-        """Send and receive within the attempt's time."""
-        endpoint = self._endpoints[attempt.ticket.request.endpoint]
-
-        def departed() -> None:
-            attempt.departed = True
-            self._dispatcher.depart(self.clock.now(), attempt)
-
-        try:
-            async with asyncio.timeout(timeout):
-                return await endpoint.send(attempt.ticket, departed)
-        except TimeoutError:
-            return Fault(FaultKind.TIMEOUT, f"no complete reply within {timeout:g} s")
-        except Exception as error:
-            log.exception("attempt failed", extra={"request": attempt.ticket.request.id})
-            return Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}")
+    def _departed(self, attempt: Attempt) -> None:
+        attempt.departed = True
+        self._dispatcher.depart(self.clock.now(), attempt)
 
     async def _conclude(self, verdict: Verdict) -> None:
         """Do what a verdict asks for."""
@@ -280,16 +293,22 @@ class Pump:
             case TryAgain(ticket, fault):
                 ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
             case Stopped():
-                await self._stop(verdict)
+                self._stop(verdict)
 
-    async def _stop(self, stopped: Stopped) -> None:
-        """Tell each run what it loses."""
+    def _stop(self, stopped: Stopped) -> None:
+        """Tell each run what it loses; none has to wait for another's disk."""
         losses: dict[Run, list[Ticket]] = {lane.run: [] for lane in stopped.lanes}
         for ticket in stopped.tickets:
             losses.setdefault(ticket.lane.run, []).append(ticket)
         for run, tickets in losses.items():
             if stopped.lanes:
                 run.stops[stopped.what] = stopped.fault
-            await run.sink.give_up(Stopped(stopped.what, stopped.fault, tuple(tickets)))
-            self._dispatcher.conclude(*tickets)
-            run.look()
+            self.spawn(run, self._lose(run, Stopped(stopped.what, stopped.fault, tuple(tickets))))
+
+    async def _lose(self, run: Run, stopped: Stopped) -> None:
+        try:
+            await run.sink.give_up(stopped)
+        except Exception as error:  # noqa: BLE001  a sink's failure is its run's
+            run.fail(error)
+        self._dispatcher.conclude(*stopped.tickets)
+        run.look()

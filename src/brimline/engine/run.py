@@ -74,6 +74,7 @@ class Run:
         meters: Their counters.
         stops: Why endpoints or models have stopped, by name.
         error: Why the run as a whole could not go on, or None.
+        closed: Why nothing more of it is started, or None.
         is_open: Whether lanes may still be added; it is not done before.
         done: Set when there is nothing more to do.
         tasks: What works for it now.
@@ -90,6 +91,7 @@ class Run:
         self.meters: dict[str, Meter] = {}
         self.stops: dict[str, Fault] = {}
         self.error: BaseException | None = None
+        self.closed: Fault | None = None
         self.is_open = False
         self.done = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -104,6 +106,11 @@ class Run:
         """See whether the run is done."""
         if not self.is_open and all(lane.is_done for lane in self.lanes.values()):
             self.done.set()
+
+    async def join(self) -> None:
+        """Wait until nothing works for it any more."""
+        while self.tasks:
+            await asyncio.wait(self.tasks)
 
     def fail(self, error: BaseException) -> None:
         """Note that the run as a whole cannot go on."""

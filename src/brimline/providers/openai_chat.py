@@ -5,30 +5,41 @@ here: an `error` that is a plain string, a number as its code, error fields at t
 200, content as a list of chunks, an unknown finish reason, usage left out.
 """
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from brimline.providers.openai_errors import classify
+from brimline.providers.openai_errors import UNREADABLE, classify, clean
 from brimline.types import Fault, FaultKind, HttpReply, HttpRequest, Request, Response, Secret, Usage
 
 _RESERVED = {"model", "messages", "stream"}
+_WITHOUT_ANSWER = {
+    "content_filter": (FaultKind.CONTENT_FILTER, "the provider's filter withheld the answer"),
+    "error": (FaultKind.SERVER_ERROR, "the provider failed while it was answering"),
+    "insufficient_system_resource": (FaultKind.OVERLOADED, "the provider ran out of resources"),
+}
+"""Finish reasons that mean a fault where there is no text: OpenAI's, OpenRouter's and Mistral's, DeepSeek's."""
+
 _encode = msgspec.json.Encoder().encode
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: _Tokens | None = None
+    cache_write_tokens: _Tokens | None = None
+    reasoning_tokens: _Tokens | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None
+    prompt_cache_hit_tokens: _Tokens | None = None
 
 
 class _Message(msgspec.Struct):
@@ -39,17 +50,18 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    model: str | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    model: Any = None
     error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Completion).decode
+_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
 
 
 class OpenAIChat:
@@ -84,38 +96,65 @@ class OpenAIChat:
 
     def decode(self, reply: HttpReply) -> Response | Fault:
         """Return the answer, or why there is none."""
-        if reply.status != 200:
+        if not 200 <= reply.status < 300:
             return classify(reply)
         try:
-            completion = _decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return Fault(FaultKind.BAD_REPLY, f"the reply is no chat completion: {error}", http_status=200)
+            completion = _read(reply.body)
+        except (*UNREADABLE, ValueError) as error:
+            return _bad(reply, f"the reply is no chat completion: {error}")
         if completion.error:
             return classify(reply)
         if not completion.choices:
-            return Fault(FaultKind.BAD_REPLY, "the reply holds no choices", http_status=200)
-        return _response(reply, completion, completion.choices)
+            return _bad(reply, "the reply holds no choices")
+        messages = [choice.message for choice in completion.choices if choice.message is not None]
+        if len(messages) < len(completion.choices):
+            return _bad(reply, "a choice of the reply holds no message")
+        return _response(reply, completion, messages, _word(completion.choices[0].finish_reason))
 
 
-def _response(reply: HttpReply, completion: _Completion, choices: list[_Choice]) -> Response | Fault:
-    messages = [choice.message or _Message() for choice in choices]
+def _read(body: bytes) -> _Completion:
+    """Read a completion; what some servers write that is not JSON is repaired, since the answer is paid for."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode(_repaired(body))
+
+
+def _repaired(body: bytes) -> bytes:
+    """Return a body without what JavaScript and Python write but JSON forbids.
+
+    Halves of surrogate pairs and bytes that are no UTF-8 (a character cut in two) become U+FFFD, NaN and Infinity
+    null.
+
+    Raises:
+        ValueError: It cannot be read all the same.
+    """
+    text = body.decode("utf-8-sig", "replace")
+    document = json.loads(text, strict=False, parse_constant=lambda _: None)
+    return clean(json.dumps(document, ensure_ascii=False)).encode()
+
+
+def _bad(reply: HttpReply, why: str) -> Fault:
+    return Fault(FaultKind.BAD_REPLY, why, http_status=reply.status)
+
+
+def _response(
+    reply: HttpReply, completion: _Completion, messages: list[_Message], reason: str | None
+) -> Response | Fault:
     texts = [_text(message) for message in messages]
-    tool_calls = tuple(call for message in messages for call in message.tool_calls or ())
-    reason = choices[0].finish_reason
-    if reason == "content_filter" and not any(texts):
-        return Fault(
-            FaultKind.CONTENT_FILTER,
-            "the provider's filter withheld the answer",
-            http_status=200,
-            provider_code=reason,
-        )
+    if reason in _WITHOUT_ANSWER and not any(texts):
+        kind, words = _WITHOUT_ANSWER[reason]
+        return Fault(kind, words, http_status=reply.status, provider_code=reason)
+    request_id = reply.headers.get("x-request-id")
     return Response(
         text=texts[0] if len(texts) == 1 else texts,
         finish_reason=reason,
         usage=_used(completion.usage),
-        model=completion.model,
-        request_id=reply.headers.get("x-request-id"),
-        tool_calls=tool_calls,
+        model=_word(completion.model),
+        request_id=None if request_id is None else clean(request_id),
+        tool_calls=tuple(call for message in messages for call in message.tool_calls or ()),
         raw=reply.body,
     )
 
@@ -123,15 +162,20 @@ def _response(reply: HttpReply, completion: _Completion, choices: list[_Choice])
 def _text(message: _Message) -> str:
     """The content's text; a list of chunks (Mistral's reasoning models) is joined, a refusal stands for none."""
     content = message.content
+    if not content:
+        return message.refusal or ""
     if isinstance(content, str):
         return content
-    if content is None:
-        return message.refusal or ""
     chunks = (chunk.get("text") if isinstance(chunk, dict) else chunk for chunk in content)
     return "".join(chunk for chunk in chunks if isinstance(chunk, str))
 
 
-def _used(usage: _Usage | None) -> Usage | None:
+def _used(raw: msgspec.Raw) -> Usage | None:
+    """Read what was used; numbers that make no sense must not cost the answer."""
+    try:
+        usage = _decode_usage(raw)
+    except UNREADABLE:
+        return None
     if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
         return None
     into = usage.prompt_tokens_details or _Details()
@@ -143,3 +187,7 @@ def _used(usage: _Usage | None) -> Usage | None:
         into.cache_write_tokens or 0,
         out.reasoning_tokens or 0,
     )
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -10,37 +10,47 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brimline.providers.waits import duration, named_wait
+from brimline.providers.waits import duration, named_wait, reset_wait, wait_in_words
 from brimline.types import Fault, FaultKind, HttpReply
 
 _K = FaultKind
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises; the last where it is nested too deep."""
 
 _EXHAUSTED_CODES = {
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
+    "enforced_spend_limit_reached",
+    "contract_spend_limit_reached",
     "organization_usage_limit_exceeded",
     "billing_hard_limit_reached",
 }
 _EXHAUSTED = re.compile(
-    r"exceeded your current quota|used all available credits|monthly spending limit", re.IGNORECASE
+    r"exceeded your current quota|used all available credits|monthly spending limit|credit balance is too low|"
+    r"specified API usage limits|account.{0,20}suspended",
+    re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
-    r"context.{0,20}length|maximum context|too long|too many tokens|context window", re.IGNORECASE
+    r"context.{0,20}(length|size|limit|window|overflow)|maximum context|too long|too many tokens|"
+    r"max_new_tokens.{0,5}must be|reduce the length",
+    re.IGNORECASE,
 )
+_TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 _FILTERED = re.compile(r"content.{0,3}(filter|polic|management)|moderation|safety system", re.IGNORECASE)
-_BAD_KEY = re.compile(r"(incorrect|invalid) api key", re.IGNORECASE)
+_BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 
 _KINDS = {
     401: _K.AUTH,
     402: _K.QUOTA_EXHAUSTED,
-    403: _K.AUTH,
     404: _K.NOT_FOUND,
     405: _K.NOT_FOUND,
     407: _K.AUTH,
     408: _K.SERVER_ERROR,
     409: _K.SERVER_ERROR,
+    410: _K.NOT_FOUND,
     413: _K.TOO_LONG,
     424: _K.SERVER_ERROR,
     425: _K.OVERLOADED,
@@ -50,47 +60,107 @@ _KINDS = {
     529: _K.OVERLOADED,
 }
 
+_STATUSES = {
+    **dict.fromkeys(_EXHAUSTED_CODES, 429),
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "slow_down": 429,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "content_policy_violation": 400,
+    "invalid_request_error": 400,
+    "overloaded_error": 503,
+    "server_is_overloaded": 503,
+}
+"""The status that an error inside a 200 would have had, by its code or type."""
+
 
 class _Error(NamedTuple):
     """The parts of an error body that say something."""
 
-    message: str
-    code: str
-    type: str
-    metadata: Mapping[str, Any]
+    message: str = ""
+    code: str = ""
+    type: str = ""
+    metadata: Mapping[str, Any] = {}
+    details: tuple[Mapping[str, Any], ...] = ()
 
 
 def classify(reply: HttpReply) -> Fault:
     """Return the fault that an error reply, or an error inside a 200, means."""
     error = _read(reply.body)
     status = reply.status
-    if status == 200:
-        status = int(error.code) if error.code.isdecimal() and 400 <= int(error.code) < 600 else 500
+    if 200 <= status < 300:
+        status = _inner_status(error)
     kind = _kind(status, error)
     dimension = error.type if error.type in {"requests", "tokens"} else None
+    wait = named_wait(reply.headers, error.message) or _named_in(error.details)
+    if wait is None and kind is _K.RATE_LIMITED:
+        wait = _reset(reply.headers, dimension)
     return Fault(
         kind,
         error.message or _words(reply),
-        retry_after=named_wait(reply.headers, error.message) or _reset(reply.headers, dimension, kind),
+        retry_after=wait,
         http_status=reply.status,
-        provider_code=error.code or error.type or None,
+        provider_code=error.type
+        if error.type and error.code.isdecimal()
+        else error.code or error.type or None,
         dimension=dimension,
     )
 
 
+def clean(text: str) -> str:
+    """Return text with U+FFFD for each half of a surrogate pair; in headers it stands for a byte that is no UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _inner_status(error: _Error) -> int:
+    """An error inside a 200 has its status as its code (OpenRouter), or says in words what it is."""
+    if re.fullmatch(r"[45]\d\d", error.code):
+        return int(error.code)
+    return _STATUSES.get(error.code) or _STATUSES.get(error.type) or 500
+
+
 def _kind(status: int, error: _Error) -> FaultKind:
-    if status in {429, 403} and (
-        error.code in _EXHAUSTED_CODES or error.type in _EXHAUSTED_CODES or _EXHAUSTED.search(error.message)
-    ):
+    if status in {400, 403, 412, 429} and _is_exhausted(error):
         return _K.QUOTA_EXHAUSTED
-    if status == 402 and error.metadata.get("limit_source") == "openrouter_in_flight_budget":
-        return _K.RATE_LIMITED
+    if status == 402 and error.metadata:
+        return _budget(error.metadata)
     if status in {400, 403, 422}:
         return _refused(status, error)
+    if status == 429 and _TOO_LARGE.search(error.message):
+        return (
+            _K.TOO_LONG
+        )  # OpenAI says so of a request that is above the minute's tokens, and always will be
     if 300 <= status < 400:
         return _K.NOT_FOUND
     default = _K.SERVER_ERROR if status >= 500 else _K.INVALID_REQUEST
     return _KINDS.get(status, default)
+
+
+def _is_exhausted(error: _Error) -> bool:
+    """Whether an account has nothing left. Google uses the same words for a minute's quota, and names it."""
+    quotas = [
+        str(violation.get("quotaId"))
+        for detail in error.details
+        for violation in _objects(detail.get("violations"))
+    ]
+    if quotas:
+        return any("PerDay" in name for name in quotas)
+    codes = {error.code, error.type, *(str(detail.get("error_code")) for detail in error.details)}
+    says_so = _EXHAUSTED.search(error.message) is not None and wait_in_words(error.message) is None
+    return says_so or not codes.isdisjoint(_EXHAUSTED_CODES)
+
+
+def _budget(metadata: Mapping[str, Any]) -> FaultKind:
+    """OpenRouter refuses with 402 for good, for now, or because one request is above the budget."""
+    if metadata.get("limit_source") == "openrouter_in_flight_budget":
+        return _K.RATE_LIMITED
+    return _K.TOO_LONG if "weight_exceeds_budget" in metadata.values() else _K.QUOTA_EXHAUSTED
 
 
 def _refused(status: int, error: _Error) -> FaultKind:
@@ -108,33 +178,51 @@ def _read(body: bytes) -> _Error:
     """Read an error body in any of its forms; what cannot be read is an empty error."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Error("", "", "", {})
+    except UNREADABLE:
+        return _Error()
     if isinstance(document, list) and document:
         document = document[0]
-    error = document.get("error", document) if isinstance(document, dict) else document
+    error = (document.get("error") or document) if isinstance(document, dict) else document
+    if isinstance(error, str):
+        error = {**(document if isinstance(document, dict) else {}), "message": error}
     if not isinstance(error, dict):
-        return _Error(error if isinstance(error, str) else "", "", "", {})
+        return _Error()
     message = error.get("message") or error.get("detail") or ""
     metadata = error.get("metadata")
+    details = error.get("details")
     return _Error(
         message if isinstance(message, str) else msgspec.json.encode(message).decode(),
-        str(error.get("code") or ""),
-        str(error.get("type") or ""),
+        _word(error.get("code")),
+        _word(error.get("type") or error.get("error_type") or error.get("status")),
         metadata if isinstance(metadata, dict) else {},
+        tuple(_objects([details] if isinstance(details, dict) else details)),
     )
+
+
+def _word(value: Any) -> str:
+    """Return a code or a type as text; what is neither text nor a number says nothing."""
+    return str(value) if isinstance(value, str | int) and value else ""
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _words(reply: HttpReply) -> str:
     """Describe a reply that does not describe itself: a proxy's page, a redirect, an empty body."""
     if location := reply.headers.get("location"):
-        return f"HTTP {reply.status}: the base URL redirects to {location}"
+        return f"HTTP {reply.status}: the base URL redirects to {clean(location)}"
     text = reply.body[:200].decode("utf-8", "replace").strip()
     return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
 
 
-def _reset(headers: Mapping[str, str], dimension: str | None, kind: FaultKind) -> int | None:
+def _named_in(details: tuple[Mapping[str, Any], ...]) -> int | None:
+    """Return the wait in Google's RetryInfo."""
+    named = (duration(str(detail["retryDelay"])) for detail in details if "retryDelay" in detail)
+    return next((wait for wait in named if wait), None)
+
+
+def _reset(headers: Mapping[str, str], dimension: str | None) -> int | None:
     """A refusal without a named wait may still say when its bucket is full again; that is late, but certain."""
-    if kind is not _K.RATE_LIMITED or dimension is None:
-        return None
-    return duration(headers.get(f"x-ratelimit-reset-{dimension}", ""))
+    named = headers.get(f"x-ratelimit-reset-{dimension}") if dimension else None
+    return reset_wait(named or headers.get("x-ratelimit-reset"), headers.get("date"))

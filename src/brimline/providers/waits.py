@@ -1,33 +1,45 @@
 """How long a reply asks to wait: the header forms and the texts that providers use, in nanoseconds.
 
-Order of trust: `retry-after-ms`, `retry-after` (seconds or an HTTP date), then the words of the error's message
-("Please try again in 599ms", "1m2.5s"). Values that make no sense count as not given, as in the official SDKs:
+Order of trust: `retry-after-ms`, `retry-after` (seconds, a duration or an HTTP date), then the words of the error's
+message ("Please try again in 599ms", "1m2.5s"). Values that make no sense count as not given, as in the official SDKs:
 a wait of 0 means the usual backoff, a negative one or no number means nothing.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 SECOND = 1_000_000_000
 _LONGEST = 366 * 24 * 3600 * SECOND
+_MOMENT = 1e9
+"""From here on a number is no span in seconds but Unix time; 1000 times as much, Unix time in ms."""
+
+_NONSENSE = (ValueError, TypeError, OverflowError, IndexError)
+"""What reading a date that is none may raise."""
+
 _UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 24 * 3600 * SECOND}
 _DURATION = r"(?:\d+(?:\.\d+)?(?:ms|[smhd])\s*)+"
+_WHOLE = re.compile(rf"\s*{_DURATION}")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _TRY_AGAIN = re.compile(
     rf"(?:try again|retry|available)(?: again)? (?:in|after) ({_DURATION})", re.IGNORECASE
 )
 _PLAIN = re.compile(
-    r"(?:try again|retry)(?: again)? (?:in|after) (\d+(?:\.\d+)?) (?:second|sec)", re.IGNORECASE
+    r"(?:try again|retry|available)(?: again)? (?:in|after) (\d+(?:\.\d+)?) (ms|millisec|sec|min|hour)",
+    re.IGNORECASE,
 )
+_WORDS = {"ms": "ms", "millisec": "ms", "sec": "s", "min": "m", "hour": "h"}
 
 
 def named_wait(headers: Mapping[str, str], message: str) -> int | None:
     """Return the wait that a reply names, ns, or None."""
+    after = headers.get("retry-after")
     return (
         _number(headers.get("retry-after-ms"), _UNITS["ms"])
-        or _number(headers.get("retry-after"), SECOND)
-        or _until(headers.get("retry-after"), headers.get("date"))
+        or _number(after, SECOND)
+        or duration(after or "")
+        or _until(after, headers.get("date"))
         or wait_in_words(message)
     )
 
@@ -37,16 +49,34 @@ def wait_in_words(message: str) -> int | None:
     if match := _TRY_AGAIN.search(message):
         return duration(match[1])
     if match := _PLAIN.search(message):
-        return _number(match[1], SECOND)
+        return _number(match[1], _UNITS[_WORDS[match[2].lower()]])
     return None
 
 
 def duration(text: str) -> int | None:
     """Return a Go duration such as `1m0.5s`, `6ms` or `1h2m` in ns, or None if it is none."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
-    if not parts:
+    if not _WHOLE.fullmatch(text):
         return None
-    return _sensible(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return _sensible(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+
+
+def reset_wait(text: str | None, date: str | None) -> int | None:
+    """Return the wait until a bucket is full again, ns: a duration, seconds, or Unix time in s or ms; or None.
+
+    Args:
+        text: The header.
+        date: The reply's `Date`, against which Unix time is read.
+    """
+    if not text or (wait := duration(text)) is not None:
+        return wait if text else None
+    try:
+        number = float(text)
+        if number < _MOMENT:
+            return _sensible(number * SECOND)
+        moment = number if number < 1000 * _MOMENT else number / 1000
+        return _sensible((moment - _moment(date or "").timestamp()) * SECOND)
+    except _NONSENSE:
+        return None
 
 
 def _number(text: str | None, unit: int) -> int | None:
@@ -62,13 +92,14 @@ def _until(text: str | None, date: str | None) -> int | None:
         return None
     try:
         wait = _moment(text) - _moment(date)
-    except ValueError:
+    except _NONSENSE:
         return None
     return _sensible(wait.total_seconds() * SECOND)
 
 
 def _moment(text: str) -> datetime:
-    return parsedate_to_datetime(text)
+    moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # RFC 5322: -0000 is UTC
 
 
 def _sensible(wait: float) -> int | None:

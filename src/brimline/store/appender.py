@@ -59,13 +59,21 @@ class Appender:
     async def close(self) -> None:
         """Write what is left and close the file. Lines that a full disk never took are lost; their futures fail."""
         self._closing = True
-        if self._task is not None:
+        while self._task is not None:  # more may be appended while this waits
             await self._task
+        if self._failed is None:
+            self._failed = OSError(errno.EBADF, "the file is closed")
         self._thread.shutdown(wait=True)
         os.close(self._fd)
 
     async def _write_groups(self) -> None:
         """Write until nothing is left to write."""
+        try:
+            await self._write_all()
+        finally:
+            self._task = None
+
+    async def _write_all(self) -> None:
         while self._lines:
             lines, self._lines = self._lines, []
             waiting, self._waiting = self._waiting, []
@@ -79,7 +87,6 @@ class Appender:
                     future.set_result(None)
             if not self._closing:
                 await asyncio.sleep(INTERVAL)
-        self._task = None
 
     async def _write_patiently(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()

@@ -3,10 +3,9 @@
 Losing it loses history and the count of what may have been billed twice, never results.
 """
 
+import json
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from brimline.errors import OutputError
 from brimline.store.lock import Lock
@@ -47,7 +46,8 @@ class RunFolder:
         """Write what was run, with what, and when. Never holds a secret."""
         path = self.path / "manifest.json"
         temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
         temporary.replace(path)
 
     def discard(self) -> None:

@@ -6,7 +6,7 @@ came of it. Rows of an OpenAI batch file come out in the form of OpenAI's batch 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -32,7 +32,13 @@ FIELDS = (
 """Members that a line adds to a row, beside `id` and `model`."""
 
 _RESERVED = {"id", "model", *FIELDS}
+_SOMETIMES = {"partial_response", "tool_calls"}
+"""Members that a line has only if there is something in them; an input's own never stands in their place."""
+
+_INPUT = "input-"
 _encode = msgspec.json.Encoder().encode
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises; the last where it is nested too deep."""
 
 
 def result_line(columns: Mapping[str, Any], outcome: Outcome, *, raw: bool = False) -> bytes:
@@ -65,6 +71,20 @@ def batch_line(outcome: Outcome) -> bytes:
         },
     }
     return _encode(line) + b"\n"
+
+
+def moved_line(line: bytes, columns: Mapping[str, Any], request: Request) -> bytes:
+    """Return a line that was written for another row as the line of `request`: with its row's columns and id.
+
+    Rows without ids may be the same request and differ in columns that are not sent (a label); what came of the
+    request stays as it is.
+    """
+    written = msgspec.json.decode(line)
+    if "custom_id" in written and "brimline" in written:
+        return _encode({**written, "custom_id": request.id}) + b"\n"
+    names = [*written]
+    findings = {name: written[name] for name in names[names.index("response") :] if name in FIELDS}
+    return _encode(_merge(columns, {"id": request.id, "model": request.model} | findings)) + b"\n"
 
 
 def _findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
@@ -127,14 +147,17 @@ def _timestamp(at: int | None) -> str | None:
     """Write Unix nanoseconds as RFC 3339 in UTC with milliseconds."""
     if at is None:
         return None
-    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        f"{datetime.fromtimestamp(at // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%S}.{at // 1_000_000 % 1000:03}Z"
+    )
 
 
 def _merge(columns: Mapping[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     """Put a row and its findings together; a row's key of the same name and another value is kept as `input-`."""
     merged: dict[str, Any] = {}
     for name, value in columns.items():
-        if name in line and value != line[name]:
+        is_taken = name in line or name in _SOMETIMES
+        if is_taken and (name not in line or not _is_same(value, line[name])):
             merged[_free_name(name, columns)] = value
         else:
             merged[name] = value
@@ -145,11 +168,16 @@ def _merge(columns: Mapping[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are written alike; to Python `True == 1`."""
+    return one == other and _encode(one) == _encode(other)
+
+
 def _free_name(name: str, columns: Mapping[str, Any]) -> str:
     """Results of results have `input-model` already."""
-    name = f"input-{name}"
+    name = _INPUT + name
     while name in columns:
-        name = f"input-{name}"
+        name = _INPUT + name
     return name
 
 
@@ -161,25 +189,44 @@ def _body(response: Response) -> Any:
     """Return a reply's body as JSON; servers may write it over several lines, so it is not copied as it is."""
     try:
         return msgspec.json.decode(response.raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return response.raw.decode("utf-8", "replace")
 
 
 def own_columns(line: bytes) -> dict[str, Any]:
-    """Return the columns of the row that a line of results repeats, without its id and model."""
+    """Return the plain columns of the row that a line of results repeats; of a batch file its id.
+
+    Raises:
+        ValueError: It is no line of results.
+    """
+    if read_line(line) is None:
+        raise ValueError("no line of results")
     written = msgspec.json.decode(line)
-    if "brimline" in written:
+    if "custom_id" in written and "brimline" in written:
         return {"custom_id": written["custom_id"]}
-    names = [*written]
-    own = names[: names.index("response")]
-    return {name.removeprefix("input-"): written[name] for name in own if name not in {"id", "model"}}
+    return plain_columns(written)
+
+
+def plain_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that a line repeats as they are; those named like its own members may be renamed."""
+    return {name: value for name, value in columns.items() if _stem(name) not in _RESERVED}
+
+
+def _stem(name: str) -> str:
+    while name.startswith(_INPUT):
+        name = name.removeprefix(_INPUT)
+    return name
+
+
+_Key = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_Status = Literal["ok", "failed"]
 
 
 class Recorded(msgspec.Struct):
     """What is read back of a line; the rest stays on disk."""
 
-    key: str
-    status: str
+    key: _Key
+    status: _Status
     id: Any = None
     model: str = ""
     error: Any = None
@@ -192,12 +239,13 @@ class Recorded(msgspec.Struct):
     @property
     def kind(self) -> str | None:
         """The kind of the fault of a failed request."""
-        return self.error.get("kind") if isinstance(self.error, dict) else None
+        kind = self.error.get("kind") if isinstance(self.error, dict) else None
+        return kind if isinstance(kind, str) else None
 
 
 class _Ours(msgspec.Struct):
-    key: str
-    status: str
+    key: _Key
+    status: _Status
     model: str
 
 
@@ -215,11 +263,11 @@ def read_line(line: bytes) -> Recorded | None:
     """Return what a line of a results file says, or None if it is none."""
     try:
         return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         pass
     try:
         batch = _decode_batch(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     error = {"kind": batch.error.get("code")} if isinstance(batch.error, dict) else None
     return Recorded(batch.brimline.key, batch.brimline.status, batch.custom_id, batch.brimline.model, error)

@@ -1,13 +1,14 @@
 """Which recorded line answers which request: what makes a rerun send only what is missing or changed.
 
 A request whose row gives an id is answered by a line with the same id and key; a request whose row gives none by
-any line with its key, each line once, in order (rows may be inserted or moved). The last line for a request wins.
-Everything is packed: a million requests are matched in 24 bytes each.
+any line with its key, each line once, in order (rows may be inserted or moved), and rather by an answer than by a
+failure. The last line for a request wins, also where its row has moved. Everything is packed: a million requests
+are matched in 24 bytes each.
 """
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import pairwise
@@ -164,66 +165,94 @@ class _Matching:
         self._expected = 0
         self._rest = array("I")
         self._rest_keys = array("Q")
+        self._rest_names = array("Q")
         self._rest_standing = bytearray()
 
     def place(self, line: int, recorded: Recorded) -> None:
         """Match a line by its id and key, or keep it for the second pass."""
         key = int(recorded.key[:16], 16)
-        request = self._with_name(recorded)
+        request = self._with_name(recorded, key)
         if request is None:
             request = self._in_row(recorded, key)
         if request is None:
             self._rest.append(line)
             self._rest_keys.append(key)
+            self._rest_names.append(name_digest(recorded.id, recorded.model) ^ key)
             self._rest_standing.append(standing_of(recorded))
-        elif self._identities.keys[request] == key:
+        else:
             self.result.note(request, line, standing_of(recorded))
             self._expected = request + 1
-        else:
-            self.result.strays.append(line)
 
     def place_rest(self) -> None:
-        """Match what is left by key, answers before failures, each request once."""
+        """Match what is left by key alone, each request once; an answer goes before a failure."""
         if not self._rest:
             return
+        result = self.result
         free = array("Q", self._identities.keys)
-        for request, line in enumerate(self.result.line_of):
-            if line or self._identities.is_named(request):
+        for request, standing in enumerate(result.standing):
+            if standing == Standing.OK or self._identities.is_named(request):
                 free[request] = 0
         index = PackedIndex(free)
+        answers, failures = self._left()
+        answers = self._hand_out(answers, index, lambda request: not result.line_of[request])
+        answers = self._hand_out(answers, index, lambda request: result.standing[request] != Standing.OK)
+        failures = self._hand_out(failures, index, lambda request: not result.line_of[request])
+        result.strays.extend(self._rest[place] for place in (*answers, *failures))
+        result.strays = array("I", sorted(result.strays))
+
+    def _left(self) -> "tuple[array[int], array[int]]":
+        """Return answers and failures that are left, without those that a later line of their request replaces."""
+        replaced = bytearray(len(self._rest))
+        for earlier, _ in PackedIndex(self._rest_names).twins():
+            replaced[earlier] = 1
+        answers, failures = array("I"), array("I")
+        for place, standing in enumerate(self._rest_standing):
+            if not replaced[place]:
+                (answers if standing == Standing.OK else failures).append(place)
+        return answers, failures
+
+    def _hand_out(
+        self, places: "array[int]", index: "PackedIndex", is_free: Callable[[int], bool]
+    ) -> "array[int]":
+        """Give lines to requests with their key, in order, and return those that nobody wants."""
+        left = array("I")
         groups: dict[int, Iterator[int]] = {}
-        for wants_ok in (True, False):
-            for line, key, standing in zip(self._rest, self._rest_keys, self._rest_standing, strict=True):
-                if (standing == Standing.OK) is wants_ok:
-                    self._place_by_key(line, key, Standing(standing), index, groups)
+        for place in places:
+            key = self._rest_keys[place]
+            group = groups.get(key)
+            if group is None:
+                requests = index.find(key)
+                group = iter(requests)
+                if len(requests) > 1:
+                    groups[key] = group
+            request = next(filter(is_free, group), None)
+            if request is None:
+                left.append(place)
+            else:
+                self._give(request, place)
+        return left
 
-    def _place_by_key(
-        self, line: int, key: int, standing: Standing, index: "PackedIndex", groups: dict[int, Iterator[int]]
-    ) -> None:
-        group = groups.get(key)
-        if group is None:
-            requests = index.find(key)
-            group = iter(requests)
-            if len(requests) > 1:
-                groups[key] = group
-        request = next((request for request in group if not self.result.line_of[request]), None)
-        if request is None:
-            self.result.strays.append(line)
-            return
-        self.result.note(request, line, standing)
-        self.result.moved = self.result.moved or bytearray(self._identities.count)
-        self.result.moved[request] = 1
+    def _give(self, request: int, place: int) -> None:
+        result = self.result
+        if result.line_of[request]:
+            result.strays.append(result.line_of[request])
+        result.note(request, self._rest[place], Standing(self._rest_standing[place]))
+        result.moved = result.moved or bytearray(self._identities.count)
+        result.moved[request] = 1
 
-    def _with_name(self, recorded: Recorded) -> int | None:
-        """Return the request whose row gives this id, if one does. Lines in input order need no search."""
+    def _with_name(self, recorded: Recorded, key: int) -> int | None:
+        """Return the request whose row gives this id, if it is the same. Lines in input order need no search."""
         if self._by_name is None:
             return None
         name = name_digest(recorded.id, recorded.model)
         names = self._identities.names
         if self._expected < len(names) and names[self._expected] == name:
-            return self._expected
-        found = self._by_name.find(name)
-        return found[0] if found else None
+            request = self._expected
+        elif found := self._by_name.find(name):
+            request = found[0]
+        else:
+            return None
+        return request if self._identities.keys[request] == key else None
 
     def _in_row(self, recorded: Recorded, key: int) -> int | None:
         """Return the request without an id that stands where the line's row number says, if it is the same."""

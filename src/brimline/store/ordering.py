@@ -8,8 +8,12 @@ import os
 import shutil
 from array import array
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from brimline.store.appender import FULL
+from brimline.store.lines import read_line
 
 CHUNK = 1 << 20
 
@@ -24,7 +28,7 @@ def order_results(
     strays: "array[int]",
     *,
     superseded: Path,
-    patch: Callable[[int, bytes], bytes],
+    patch: Callable[[int, bytes], bytes] | None = None,
 ) -> bool:
     """Put the results into order.
 
@@ -33,7 +37,7 @@ def order_results(
         line_of: For each request, the number of its line, from 1; none is 0.
         strays: Numbers of lines that belong to no request; they are appended to `superseded`.
         superseded: Where they go.
-        patch: Given a request and its line, returns the line to write.
+        patch: Given a request and its line, returns the line to write; None if every line is right as it is.
 
     Returns:
         Whether anything had to be done.
@@ -42,19 +46,49 @@ def order_results(
         NoRoom: The disk has no room for a second copy; the file is as it was.
     """
     starts = _line_starts(path)
-    if len(starts) - 1 == len(line_of) and all(line == place for place, line in enumerate(line_of, 1)):
+    is_ordered = len(starts) - 1 == len(line_of) and all(n == place for place, n in enumerate(line_of, 1))
+    if is_ordered and patch is None:
         return False
-    if shutil.disk_usage(path.parent).free < path.stat().st_size + CHUNK:
+    target = path.resolve()  # a link stays one
+    if shutil.disk_usage(target.parent).free < target.stat().st_size + CHUNK:
         raise NoRoom
-    temporary = path.with_name(path.name + ".ordering")
-    with path.open("rb") as results:
-        if strays:
-            _write(superseded, "ab", (_line(results, starts, number) for number in strays))
-        ordered = (patch(request, _line(results, starts, number)) for request, number in enumerate(line_of))
-        _write(temporary, "wb", ordered)
-    temporary.replace(path)
-    _sync_folder(path.parent)
+    temporary = target.with_name(target.name + ".ordering")
+    try:
+        with target.open("rb") as results:
+            if strays:
+                _end_line(superseded)
+                _write(superseded, "ab", (_line(results, starts, number) for number in strays))
+            lines = ((request, _line(results, starts, number)) for request, number in enumerate(line_of))
+            temporary.touch(0o600)
+            _write(
+                temporary, "wb", (line if patch is None else patch(request, line) for request, line in lines)
+            )
+        with suppress(PermissionError):  # some file systems have no modes
+            shutil.copymode(target, temporary)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in FULL:
+            raise NoRoom from None
+        raise
+    temporary.replace(target)
+    _sync_folder(target.parent)
     return True
+
+
+def _end_line(path: Path) -> None:
+    """Let the file end with a whole line: a crash may have torn its last one, which the results still hold."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        last = b""
+        for last in file:  # noqa: B007  only the last one matters
+            pass
+        if not last or last.endswith(b"\n"):
+            return
+        if read_line(last) is None:
+            file.truncate(file.tell() - len(last))
+        else:
+            file.write(b"\n")
 
 
 def _line_starts(path: Path) -> "array[int]":

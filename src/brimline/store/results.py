@@ -18,6 +18,7 @@ class ResultsReader:
         end: Where its last readable line ends; what is behind it is the torn tail of a crash.
         lines: How many lines there are up to there.
         damaged: Numbers of lines before it that cannot be read.
+        unreadable: How many whole lines behind it cannot be read; a crash seldom leaves more than the torn one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,21 +26,22 @@ class ResultsReader:
         self.end = 0
         self.lines = 0
         self.damaged = array("I")
+        self.unreadable = 0
 
     def __iter__(self) -> Iterator[tuple[int, Recorded]]:
         """Yield number, from 1, and content of each readable line."""
         number = offset = 0
-        unreadable = array("I")
         with self._path.open("rb") as results:
             for line in results:
                 number += 1
                 offset += len(line)
-                recorded = read_line(line) if line.endswith(b"\n") else None
+                is_whole = line.endswith(b"\n")
+                recorded = read_line(line) if is_whole else None
                 if recorded is None:
-                    unreadable.append(number)
+                    self.unreadable += is_whole
                     continue
-                self.damaged.extend(unreadable)
-                del unreadable[:]
+                self.damaged.extend(range(self.lines + 1, number))
+                self.unreadable = 0
                 self.end, self.lines = offset, number
                 yield number, recorded
 
@@ -47,6 +49,11 @@ class ResultsReader:
     def is_foreign(self) -> bool:
         """Whether nothing in the file is a result, though it is not empty."""
         return self.lines == 0 and self._path.stat().st_size > 0
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether all of the file may be the torn first line of a crash."""
+        return self.lines == 0 and self.unreadable == 0
 
 
 def check_writable(path: Path) -> None:
@@ -61,9 +68,9 @@ def check_writable(path: Path) -> None:
         raise OutputError(
             f"{path.parent} does not exist", hint="Make the folder first, or give another file with -o."
         )
-    target = path if path.exists() else path.parent
-    if not os.access(target, os.W_OK):
-        raise OutputError(f"{target} cannot be written", hint="Give another file with -o.")
+    for target in (path, path.parent):  # the folder beside it and the ordering are made in there
+        if target.exists() and not os.access(target, os.W_OK):
+            raise OutputError(f"{target} cannot be written", hint="Give another file with -o.")
 
 
 def cut_tail(path: Path, end: int) -> int:

@@ -6,6 +6,7 @@ number of connections. The pool has no limit of its own: the engine decides how 
 
 import urllib.request
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -14,10 +15,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
+from brimline.errors import ConfigError
 from brimline.types import Fault, FaultKind, HttpReply, HttpRequest
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds to make a connection, TLS included."""
+"""Seconds to make a connection, with all that belongs to it: name, proxy, TLS."""
 
 
 class Transport(Protocol):
@@ -38,12 +40,16 @@ class HttpTransport:
     Args:
         base_url: Where paths begin; scheme, host, port and a prefix.
         headers: Sent with every request.
+
+    Raises:
+        ConfigError: The base URL, a header or the proxy that the environment names cannot be used.
     """
 
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         self._urls: dict[str, URL] = {}
+        _check(self._base_url, self._headers)
         self._proxy = _proxy_for(base_url)
         self._session: aiohttp.ClientSession | None = None
 
@@ -62,6 +68,11 @@ class HttpTransport:
                 proxy=self._proxy,
             ) as response:
                 return HttpReply(response.status, response.headers, await response.read())
+        except aiohttp.InvalidURL as error:
+            return Fault(FaultKind.NOT_FOUND, f"the base URL is none: {_words(error)}")
+        except aiohttp.ClientHttpProxyError as error:
+            kind = FaultKind.AUTH if error.status == 407 else FaultKind.CONNECTION
+            return Fault(kind, f"the proxy refuses: {error.status} {error.message}", http_status=error.status)
         except aiohttp.ClientResponseError as error:
             return Fault(FaultKind.BAD_REPLY, f"the reply is no HTTP: {error.message}")
         except aiohttp.ClientPayloadError as error:
@@ -83,7 +94,7 @@ class HttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT),
         )
         return self._session
 
@@ -118,12 +129,44 @@ class _Body(Payload):
         await writer.write(self._value)
 
 
+def _check(base_url: str, headers: Mapping[str, str]) -> None:
+    """See that requests can be made at all."""
+    try:
+        host = URL(base_url).host or ""
+        host.encode(
+            "idna"
+        )  # as the look-up of the name does, which fails with what is no error of the network
+    except ValueError as error:
+        raise ConfigError(f"base URL '{base_url}' is none: {error}") from None
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise ConfigError(f"the header {name} would hold a line break or another control character")
+
+
 def _proxy_for(base_url: str) -> str | None:
     """Return the proxy that HTTP(S)_PROXY and NO_PROXY ask for; looked up once, not for each request."""
     parts = urlsplit(base_url)
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+    host = parts.hostname
+    if host is None or _is_loopback(host):  # as in Go: nobody means a proxy for this very machine
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    if urllib.request.proxy_bypass(host) or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and urlsplit(proxy).scheme not in {"http", "https"}:
+        raise ConfigError(
+            f"the environment names the proxy {urlsplit(proxy).scheme}://...; only HTTP proxies can be used",
+            hint=f"Set {parts.scheme}_proxy to an HTTP proxy, or add {host} to no_proxy.",
+        )
+    return proxy or None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _words(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""What tests need and nothing else imports: a virtual clock, scripted endpoints, strategies."""
