@@ -67,6 +67,29 @@ def test_a_changed_row_is_the_only_one_sent_and_the_old_answer_is_put_aside(lab)
     assert [result["text"] for result in aside] == ["prompt 5"]
 
 
+def test_columns_that_are_not_sent_follow_the_input(lab):
+    """A corrected label costs nothing and is in the results; so is the label of a row that has moved."""
+    cli = lab(rows=[{"text": "same", "label": name} for name in "abc"])
+    cli(*RUN)
+    cli.write("in.jsonl", [{"text": "same", "label": name} for name in ("a", "B!")])
+    done = cli(*RUN)
+    assert done.returncode == 0, done.stderr
+    assert [(result["id"], result["label"]) for result in cli.results("out.jsonl")] == [(0, "a"), (1, "B!")]
+    assert cli.server.stats["total"]["received"] == 3
+
+
+def test_damaged_lines_are_put_aside(lab):
+    cli = lab()
+    cli(*RUN)
+    lines = (cli.folder / "out.jsonl").read_bytes().splitlines(keepends=True)
+    (cli.folder / "out.jsonl").write_bytes(b"".join((*lines[:3], b"damaged \x00\n", *lines[4:])))
+    done = cli(*RUN)
+    assert done.returncode == 0, done.stderr
+    assert [result["id"] for result in cli.results("out.jsonl")] == [*range(40)]
+    assert (cli.folder / "out.jsonl.superseded.jsonl").read_bytes() == b"damaged \x00\n"
+    assert cli.server.stats["total"]["received"] == 41
+
+
 def test_equal_rows_are_samples(lab):
     cli = lab(rows=[{"text": "same"}] * 10)
     cli(*RUN)

@@ -51,10 +51,16 @@ def test_among_equals_the_later_counts():
     assert quotas("lab/x", rule("lab/x", "1/min"), rule("lab/x", "2/min")) == ["2/min"]
 
 
-def test_a_higher_rank_replaces_all_quotas_however_near_the_others_are():
-    rules = [rule("lab/x", "5/min, 5 tokens/min"), rule("*", "9/min", rank=1), rule("lab/*", "8/s", rank=1)]
-    assert quotas("lab/x", *rules) == ["9/min", "8/s"]
-    assert limits_for("lab/x", rules).sources == {"concurrency": "default", "9/min": "*", "8/s": "lab/*"}
+def test_a_higher_rank_replaces_what_lower_ones_say_of_the_same_thing():
+    """A flag for requests leaves the tokens of a file alone."""
+    rules = [
+        rule("lab/x", "5/min, 5/h, 5 tokens/min"),
+        rule("*", "9/min", rank=1),
+        rule("lab/*", "8/s", rank=1),
+    ]
+    assert sorted(quotas("lab/x", *rules)) == ["5 tokens/min", "8/s", "9/min"]
+    sources = limits_for("lab/x", rules).sources
+    assert sources == {"concurrency": "default", "9/min": "*", "8/s": "lab/*", "5 tokens/min": "lab/x"}
 
 
 def test_a_rule_that_declares_no_rate_leaves_the_rates_as_they_are():

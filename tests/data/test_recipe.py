@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from brimline.data.media import Media
-from brimline.data.recipe import Origin, Recipe, RowError, explicit_id, is_batch_row, parse_value
+from brimline.data.recipe import Origin, Recipe, RowError, is_batch_row, parse_value
 from brimline.data.rows import Row, open_table
 from brimline.data.template import Plain, Template
 from brimline.types import Priority
@@ -49,7 +49,7 @@ def test_a_prompto_row_names_api_and_model(recipe):
     }
     request = only(recipe, **row)
     assert (request.id, request.model, request.messages, request.params) == (7, "openai/gpt-4o", HI, {"n": 1})
-    assert request.origin == Origin(0, row, is_batch=False)
+    assert request.origin == Origin(0, row, 7, is_batch=False)
     assert request.priority == Priority.NORMAL
 
 
@@ -105,7 +105,7 @@ def test_a_batch_row_is_openais(recipe):
     request = only(recipe, **row)
     assert (request.id, request.model, request.messages) == ("r-1", "openai/gpt-4o", HI)
     assert request.params == {"max_tokens": 5, "stream": False}
-    assert request.origin == Origin(0, row, is_batch=True)
+    assert request.origin == Origin(0, row, row["custom_id"], is_batch=True)
     (moved,) = requests(replace(recipe, models=("lab/x",)), **row)
     assert moved.model == "lab/x"
 
@@ -249,15 +249,15 @@ def test_a_row_without_a_prompt_says_what_it_has(recipe, options, why):
 
 @pytest.mark.parametrize("id_", [0, "0", "", "a", True, False, 1.5, -3, 2**70, "null"])
 def test_any_scalar_is_an_id_as_it_is(recipe, id_):
-    made = requests(recipe, 4, prompt="Hi", model="lab/x", id=id_)[0].id
-    assert (made, type(made)) == (id_, type(id_))
-    assert explicit_id({"id": id_}) is id_
+    made = requests(recipe, 4, prompt="Hi", model="lab/x", id=id_)[0]
+    assert (made.id, type(made.id)) == (id_, type(id_))
+    assert made.origin.own_id is id_
 
 
 def test_without_an_id_the_rows_number_is_it(recipe):
-    assert requests(recipe, 4, prompt="Hi", model="lab/x")[0].id == 4
-    assert requests(recipe, 4, prompt="Hi", model="lab/x", id=None)[0].id == 4
-    assert explicit_id({"id": None}) is explicit_id({}) is None
+    for row in ({}, {"id": None}):
+        made = requests(recipe, 4, prompt="Hi", model="lab/x", **row)[0]
+        assert (made.id, made.origin.own_id) == (4, None)
 
 
 @pytest.mark.parametrize("id_", [[], {}, [1], {"a": 1}])

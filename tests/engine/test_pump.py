@@ -129,10 +129,12 @@ async def test_a_disk_that_fails_ends_its_run(lab):
     sink = Notebook()
     sink.disk = BROKEN_DISK
     async with engine_over(lab) as engine:
-        run = await open_run(engine, requests(10), sink)
+        run = await open_run(engine, requests(10_000), sink)
         await run.done.wait()
         assert run.error is BROKEN_DISK
         assert lab.exchanges == [], "nothing leaves that is not written down"
+        await asyncio.sleep(100)
+        assert len(run.source.left["lab/a"]) == 10_000 - 64, "and nothing more is read"
 
 
 async def test_a_source_that_fails_ends_its_run(lab):

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from brimline.testing.scripted import FOREVER, Reply, ScriptedEndpoint
 from brimline.testing.virtual import run_virtual
 from brimline.types import Fault, FaultKind
-from tests.engine.bench import DOWN, STOP, Notebook, engine_over, now, open_run, others, refused, requests
+from tests.engine.bench import (
+    BROKEN_DISK,
+    DOWN,
+    FULL_DISK,
+    STOP,
+    Notebook,
+    engine_over,
+    now,
+    open_run,
+    others,
+    refused,
+    requests,
+)
 
 RESULTS = [
     None,
@@ -146,15 +158,60 @@ async def test_a_probe_that_is_dropped_makes_room_for_another(lab):
         assert now() == 2.0 + 50.0 + 50.0
 
 
-@pytest.mark.parametrize("rounds", [1, 50])
-async def test_runs_that_end_leave_nothing_behind_in_the_engine(lab, rounds):
+async def whole(engine):
+    run = await open_run(engine, requests(3))
+    await run.done.wait()
+    engine.end(run)
+
+
+async def stopped(engine):
+    run = await open_run(engine, requests(300))
+    await asyncio.sleep(5)
+    engine.end(run)
+
+
+async def failed(engine):
+    run = await open_run(engine, requests(300), sink := Notebook())
+    await asyncio.sleep(5)
+    sink.disk = BROKEN_DISK
+    await run.done.wait()
+    engine.end(run)
+
+
+async def stalled(engine):
+    run = await open_run(engine, requests(300), sink := Notebook())
+    await asyncio.sleep(5)
+    sink.disk = FULL_DISK
+    await asyncio.sleep(5)
+    engine.end(run)
+
+
+async def asked_in_vain(engine):
+    await engine.ask("lab/a", "hello", timeout=0.5)
+
+
+async def left_early(engine):
+    async for _ in engine.stream(["hello"] * 1000, model="lab/a"):
+        break
+
+
+@pytest.mark.parametrize("use", [whole, stopped, failed, stalled, asked_in_vain, left_early])
+async def test_what_has_ended_leaves_nothing_behind_in_the_engine(lab, use):
+    lab.script = lambda _: Reply(latency=1.0)
     async with engine_over(lab, concurrency=4) as engine:
-        for _ in range(rounds):
-            run = await open_run(engine, requests(3))
-            await run.done.wait()
-            engine.end(run)
-            await run.join()
-        pump = engine.pump
-        dispatcher = pump._dispatcher
-        kept = [pump._runs, pump._tasks, pump._sending, pump._starting, pump._noted, engine._runs]
+        for _ in range(5):
+            await use(engine)
+            await asyncio.sleep(100)
+        pump, dispatcher = engine.pump, engine.pump._dispatcher
+        kept = [
+            pump._runs,
+            pump._tasks,
+            pump._sending,
+            pump._starting,
+            pump._noted,
+            pump._stalls,
+            engine._runs,
+        ]
         assert not any([*kept, dispatcher._lanes, dispatcher._hungry, dispatcher._timers])
+        (scope,) = dispatcher._scopes.values()
+        assert (scope.limits.in_flight, len(scope.lanes), len(others())) == (0, 0, 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brimline.core.limits import Demand
 from brimline.store import attempts
-from brimline.store.attempts import AttemptsLog, History, Used, name_request, read_history
+from brimline.store.attempts import GRAINS, AttemptsLog, History, Used, name_request, read_history
 from tests.store.outcomes import request
 
 DEMAND = Demand(1, 30, 20, 10)
@@ -37,22 +37,27 @@ def run(path, at, *steps):
     os.close(log._fd)
 
 
+def history(path, since=0):
+    """Look back from a time after everything here, as far as `since`."""
+    return read_history(path, now=1000, span=1000 - since)
+
+
 def test_what_left_and_never_ended_is_unfinished(path):
     run(path, 100, "a", "b", "c", -2, "b", "d", -1, -4)
-    assert read_history(path, since=0).unfinished == names("c", "d")
+    assert history(path).unfinished == names("c", "d")
 
 
 def test_there_is_no_history_without_a_log(path):
-    assert read_history(path, since=0) == History(frozenset(), ())
+    assert history(path) == History(frozenset(), ())
 
 
 def test_only_the_last_process_leaves_something_unfinished(path):
     """What an earlier one left was named when the next one began; numbers count from 1 in each."""
     run(path, 100, "a", "b")
     run(path, 200, "c", "d", -1)
-    assert read_history(path, since=0).unfinished == names("d")
+    assert history(path).unfinished == names("d")
     run(path, 300)
-    assert read_history(path, since=0).unfinished == frozenset()
+    assert history(path).unfinished == frozenset()
 
 
 def test_requests_are_told_apart_by_id_and_key():
@@ -66,18 +71,18 @@ def test_what_left_lately_is_known_by_what_it_used_or_else_by_its_estimate(path)
     log.start(130, request("c", model="lab/y"), DEMAND)
     log.close()
     run(path, 200, "d")
-    assert read_history(path, since=120).recent == (
-        Used(120, "lab/x", 20, 10),
-        Used(130, "lab/y", 20, 10),
-        Used(201, "lab/x", 20, 10),
+    assert history(path, since=120).recent == (
+        Used(120, "lab/x", 1, 20, 10),
+        Used(130, "lab/y", 1, 20, 10),
+        Used(201, "lab/x", 1, 20, 10),
     )
-    assert read_history(path, since=0).recent[0] == Used(110, "lab/x", 7, 3)
-    assert read_history(path, since=202).recent == ()
+    assert history(path).recent[0] == Used(110, "lab/x", 1, 7, 3)
+    assert history(path, since=202).recent == ()
 
 
 def test_recent_is_in_order_of_leaving(path):
     run(path, 100, "a", "b", "c", -3, -1)
-    assert [used.at for used in read_history(path, since=0).recent] == [101, 102, 103]
+    assert [used.at for used in history(path).recent] == [101, 102, 103]
 
 
 def test_nothing_is_written_before_the_flush_and_then_all_in_one_write(path, monkeypatch):
@@ -113,7 +118,7 @@ def test_a_full_disk_keeps_what_was_not_written_for_the_next_flush(path, monkeyp
             log.flush()
     log.start(3, request(9), DEMAND)
     log.flush()
-    assert read_history(path, since=0).unfinished == names(*range(10))
+    assert history(path).unfinished == names(*range(10))
     os.close(log._fd)
 
 
@@ -122,9 +127,9 @@ def test_cut_at_every_byte_it_still_reads_and_can_be_appended_to(path):
     whole = path.read_bytes()
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
-        assert read_history(path, since=0).unfinished <= names("a", "b", "c")
+        assert history(path).unfinished <= names("a", "b", "c")
         run(path, 200, "d", "e", -1)
-        assert read_history(path, since=0).unfinished == names("e"), "a torn line does not swallow the next"
+        assert history(path).unfinished == names("e"), "a torn line does not swallow the next"
 
 
 @settings(deadline=None)
@@ -138,7 +143,7 @@ def test_lines_that_are_none_are_passed_over(tmp_path_factory, garbage):
     run(path, 100, "a")
     begin, left = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(begin + b"\n".join(line.replace(b"\n", b"") for line in garbage) + b"\n" + left)
-    assert read_history(path, since=0).unfinished == names("a")
+    assert history(path).unfinished == names("a")
 
 
 def test_a_line_says_who_where_and_when(path):
@@ -163,3 +168,15 @@ def test_a_line_says_who_where_and_when(path):
         "input_tokens": 1,
         "output_tokens": 2,
     }
+
+
+def test_a_day_of_attempts_is_remembered_in_few_pieces_that_hold_all_of_them(path):
+    log = AttemptsLog(path, at=0)
+    for n in range(20_000):
+        log.end(n, log.start(n * 5, request(n, model=f"lab/{n % 2}"), DEMAND), "ok", (2, 1))
+    log.close()
+    recent = read_history(path, now=100_000, span=100_000).recent
+    assert len(recent) <= 2.1 * GRAINS < 20_000
+    assert sum(used.requests for used in recent) == 20_000
+    assert sum(used.input_tokens for used in recent) == 40_000
+    assert all(used.at >= n for n, used in enumerate(recent)), "none counts as earlier than it was"

@@ -34,7 +34,11 @@ class Endpoint:
     def __post_init__(self) -> None:
         if self.base_url is not None:
             _check_url(self.base_url)
-        if isinstance(self.key, str) and self.key != NO_KEY and not re.fullmatch(r"env:[A-Za-z_]\w*", self.key):
+        if (
+            isinstance(self.key, str)
+            and self.key != NO_KEY
+            and not re.fullmatch(r"env:[A-Za-z_]\w*", self.key)
+        ):
             raise ConfigError("a key is given by reference: 'env:NAME' or 'none', never as text")
 
 

@@ -62,25 +62,28 @@ class ModelLimits:
 def limits_for(model: str, rules: Iterable[LimitRule]) -> ModelLimits:
     """Return what the rules add up to.
 
-    The quotas are those of the highest rank that declares any: a flag replaces what a file says. Within a rank
-    the weightiest rule counts for each kind of quota, the later one among equals.
+    For each thing that is counted, the quotas of the highest rank count: a flag for requests replaces what a file
+    says of requests, and leaves its tokens alone. Within a rank the weightiest rule counts for each window, the
+    later one among equals.
     """
-    said: dict[tuple[Dimension, int], tuple[Quota, str]] = {}
+    said: dict[Dimension, dict[int, tuple[Quota, str]]] = {}
+    ranks: dict[Dimension, int] = {}
     concurrency, concurrency_source, scope = CONCURRENCY, "default", model
-    highest = 0
     for rule in sorted((rule for rule in rules if rule.matches(model)), key=lambda rule: rule.weight):
-        if rule.quotas and rule.rank > highest:
-            said, highest = {}, rule.rank
         for quota in rule.quotas:
-            said[quota.dimension, quota.window] = (quota, rule.source)
+            if ranks.setdefault(quota.dimension, rule.rank) < rule.rank:
+                ranks[quota.dimension] = rule.rank
+                said[quota.dimension].clear()
+            said.setdefault(quota.dimension, {})[quota.window] = quota, rule.source
         if rule.concurrency is not None:
             concurrency, concurrency_source = rule.concurrency, rule.source
         scope = rule.scope or scope
+    counted = [each for windows in said.values() for each in windows.values()]
     return ModelLimits(
         scope=scope,
-        quotas=tuple(quota for quota, _ in said.values()),
+        quotas=tuple(quota for quota, _ in counted),
         concurrency=concurrency,
-        sources={"concurrency": concurrency_source} | {str(quota): source for quota, source in said.values()},
+        sources={"concurrency": concurrency_source} | {str(quota): source for quota, source in counted},
     )
 
 

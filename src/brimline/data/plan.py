@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from brimline.data.recipe import Recipe, RowError, explicit_id
+from brimline.data.recipe import Origin, Recipe, RowError
 from brimline.data.rows import BadRow, Row, Table
 from brimline.errors import InputError
 from brimline.types import Request
@@ -135,12 +135,12 @@ class _Checker:
             self._problems.add(f"{plan.table.path}:{row.line}: {error}")
             plan.offsets.append(row.offset)
             return
-        own_id = explicit_id(row.columns)
         for request in requests:
             plan.model_of.append(self._place(request.model, row))
             if (problem := self._check_request(request)) is not None:
                 self._problems.add(f"{plan.table.path}:{row.line}: {problem}")
-            self._note(request, own_id)
+            assert isinstance(request.origin, Origin)
+            self._note(request, request.origin.own_id)
         plan.offsets.append(row.offset)
 
     def _place(self, model: str, row: Row) -> int:

@@ -21,18 +21,20 @@ class RowError(Exception):
     """A row that is no request, and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Origin:
     """Where a request came from.
 
     Attributes:
         number: Its number in the run, from 0.
         columns: The row's columns, which its result repeats.
+        own_id: The id that the row gives, or None.
         is_batch: Whether the row is one of an OpenAI batch file, and its result takes that form.
     """
 
     number: int
     columns: Mapping[str, Any]
+    own_id: Any
     is_batch: bool
 
 
@@ -74,7 +76,8 @@ class Recipe:
         models = self.models or (_model(columns, is_batch=is_batch),)
         prompt = self._prompt(columns, is_batch=is_batch)
         params = {**_params(columns, is_batch=is_batch), **self.params}
-        own_id = explicit_id(columns)
+        own_id = _own_id(columns, is_batch=is_batch)
+        priority = _priority(columns)
         first = number * self.per_row
         return [
             Request(
@@ -84,9 +87,9 @@ class Recipe:
                 follow_ups=prompt.follow_ups,
                 media=prompt.media,
                 params=params,
-                priority=_priority(columns),
+                priority=priority,
                 key=_key(model, prompt, params),
-                origin=Origin(first + place, columns, is_batch),
+                origin=Origin(first + place, columns, own_id, is_batch),
             )
             for place, model in enumerate(models)
         ]
@@ -122,13 +125,9 @@ class Recipe:
         raise RowError("has no prompt; give a template with -p, or a column with --prompt-column")
 
 
-def explicit_id(columns: Mapping[str, Any]) -> Any:
-    """Return the id that a row gives, or None.
-
-    Raises:
-        RowError: It is no JSON scalar.
-    """
-    value = columns.get("custom_id") if is_batch_row(columns) else columns.get("id")
+def _own_id(columns: Mapping[str, Any], *, is_batch: bool) -> Any:
+    """Return the id that a row gives, or None."""
+    value = columns.get("custom_id" if is_batch else "id")
     if isinstance(value, dict | list):
         raise RowError("its id is neither text nor a number")
     return value

@@ -59,6 +59,8 @@ class Template:
             self._template = _ENVIRONMENT.from_string(text)
         except jinja2.TemplateSyntaxError as error:
             raise ConfigError(f"{option}: {error.message} (line {error.lineno} of the template)") from None
+        # Jinja keeps them as a chain of maps and flattens it for every row, which is most of what a row costs.
+        self._template.globals = dict(self._template.globals)
         self._option = option
 
     def render(self, columns: Mapping[str, Any]) -> str:

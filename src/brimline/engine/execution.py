@@ -3,11 +3,10 @@
 import asyncio
 import os
 import platform
+from array import array
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-
-import msgspec
 
 from brimline._version import __version__
 from brimline.core.faults import CONSEQUENCES
@@ -17,10 +16,11 @@ from brimline.data.recipe import Origin
 from brimline.engine.clock import wall_clock
 from brimline.engine.engine import Engine
 from brimline.engine.files import FileSink, FileSource, StdoutSink
-from brimline.engine.prepared import Prepared
+from brimline.engine.prepared import Prepared, stamp_of
 from brimline.engine.progress import Progress, progress_of
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
+from brimline.store.lines import moved_line
 from brimline.store.matching import Standing
 from brimline.store.ordering import NoRoom, order_results
 from brimline.types import Fault, FaultKind, Outcome, Success, Usage
@@ -134,7 +134,8 @@ class Execution:
             for used in self._prepared.history.recent:
                 if used.model.partition("/")[0] == endpoint and config.limits(used.model).scope == scope:
                     tokens = used.input_tokens + used.output_tokens
-                    limits.restore(used.at - epoch, Demand(1, tokens, used.input_tokens, used.output_tokens))
+                    demand = Demand(used.requests, tokens, used.input_tokens, used.output_tokens)
+                    limits.restore(used.at - epoch, demand)
 
         return restore
 
@@ -185,22 +186,23 @@ class Execution:
                 matched.line_of,
                 matched.strays,
                 superseded=output.with_name(output.name + ".superseded.jsonl"),
-                patch=self._renumber if matched.moved else None,
+                patch=self._rebase if matched.moved or self._prepared.is_stale else None,
             )
             self._is_ordered = True
+            self._prepared.is_stale = False
         except NoRoom:
             self._prepared.notices.append(
                 f"{output}: no room to put it into order; it is in order of completion"
             )
 
-    def _renumber(self, request: int, line: bytes) -> bytes:
-        """Give a line whose row has moved the number that its row has now."""
+    def _rebase(self, request: int, line: bytes) -> bytes:
+        """Give a line the id and the columns that its row has now; what came of the request stays as it is."""
         moved = self._prepared.matched.moved
-        if not moved or not moved[request]:
+        if not self._prepared.is_stale and not (moved and moved[request]):
             return line
-        result = msgspec.json.decode(line)
-        result["id"] = request // self._plan.recipe.per_row
-        return msgspec.json.encode(result) + b"\n"
+        (asked,) = self._plan.read(array("I", [request]))
+        assert isinstance(asked.origin, Origin)
+        return moved_line(line, asked.origin.columns, asked)
 
     def _write_manifest(self, *, ended: bool) -> None:
         folder, options, config = self._prepared.folder, self._options, self._engine.config
@@ -215,6 +217,8 @@ class Execution:
             "began": _moment(began),
             "ended": _moment(wall_clock()) if ended else None,
             "input": str(options.input),
+            "input_stamp": stamp_of(options.input),
+            "stale": self._prepared.is_stale,
             "output": str(options.results),
             "prompt": options.prompt,
             "prompt_column": options.prompt_column,

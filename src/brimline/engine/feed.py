@@ -125,6 +125,7 @@ class Feed:
         self.error: BaseException | None = None
         self.run = Run(self, self._outcomes, timeout=engine.config.run.timeout)
         self.run.is_open = True
+        pump.adopt(self.run)
         self._reader = pump.spawn(self.run, self._read())
         self._end = asyncio.create_task(self._see_end())
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from brimline.core.lane import Ticket
-from brimline.data.media import embed
+from brimline.data.media import MediaError, embed
 from brimline.providers import Provider
 from brimline.transport import Transport
 from brimline.types import Fault, FaultKind, Response, Secret
@@ -60,10 +60,14 @@ class LiveEndpoint:
         return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
 
     async def _send(self, ticket: Ticket, departed: Callable[[], None]) -> Response | Fault:
-        request = ticket.request
-        if request.media:
-            request = replace(request, messages=embed(request.messages, request.media))
-        reply = await self._transport.send(self.provider.encode(request, ticket.responses), departed)
+        try:
+            request = ticket.request
+            if request.media:
+                request = replace(request, messages=embed(request.messages, request.media))
+            encoded = self.provider.encode(request, ticket.responses)
+        except (MediaError, TypeError, ValueError) as error:
+            return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
+        reply = await self._transport.send(encoded, departed)
         return reply if isinstance(reply, Fault) else self.provider.decode(reply)
 
     def _redacted(self, result: Response | Fault) -> Response | Fault:

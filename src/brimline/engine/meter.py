@@ -83,7 +83,7 @@ class Meter:
         in_flight: Of those, the ones that have not ended.
         refused: Attempts refused for a rate limit.
         retried: Attempts that failed otherwise and were tried again.
-        usage: Tokens used.
+        tokens: Tokens used, in the order of `Usage`.
         first_at: When the first attempt started, ns, or None.
         last_at: When the last attempt started, ns.
         latencies: How long attempts took that were answered.
@@ -91,7 +91,7 @@ class Meter:
     """
 
     __slots__ = (
-        "attempts", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused", "retried", "usage",
+        "attempts", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused", "retried", "tokens",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Meter:
         self.in_flight = 0
         self.refused = 0
         self.retried = 0
-        self.usage = Usage()
+        self.tokens = [0, 0, 0, 0, 0]
         self.first_at: int | None = None
         self.last_at = 0
         self.latencies = Latencies()
@@ -122,9 +122,20 @@ class Meter:
         if isinstance(result, Fault):
             return
         self.latencies.add((now - started) / SECOND)
-        if result.usage is not None:
-            self.usage += result.usage
-            self.flow.at(now).tokens += result.usage.input_tokens + result.usage.output_tokens
+        usage = result.usage
+        if usage is not None:
+            tokens = self.tokens
+            tokens[0] += usage.input_tokens
+            tokens[1] += usage.output_tokens
+            tokens[2] += usage.cached_input_tokens
+            tokens[3] += usage.cache_write_tokens
+            tokens[4] += usage.reasoning_tokens
+            self.flow.at(now).tokens += usage.input_tokens + usage.output_tokens
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens used."""
+        return Usage(*self.tokens)
 
     def tried_again(self, fault: Fault) -> None:
         """Count an attempt that is tried again after `fault`."""

@@ -119,7 +119,7 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
     """Report rows that give the same id for the same model."""
     if not identities.has_names:
         return
-    for one, other in PackedIndex(identities.names).twins():
+    for one, other in islice(PackedIndex(identities.names).twins(), SHOWN + 1):
         lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
         (request,) = plan.read(array("I", [one]))
         problems.add(

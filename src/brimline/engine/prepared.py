@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from brimline.config import Config
 from brimline.engine.clock import wall_clock
@@ -31,6 +32,7 @@ class Prepared:
         folder: The folder beside the results, locked; None if results go to standard output.
         lines: Lines that the results file holds.
         history: What earlier processes left behind.
+        is_stale: Whether recorded lines may repeat columns that rows do not have any more.
         kept_aside: Where `--fresh` has put the old results, or None.
         notices: What people should know.
     """
@@ -43,6 +45,7 @@ class Prepared:
     folder: RunFolder | None = None
     lines: int = 0
     history: History = field(default_factory=lambda: History(frozenset(), ()))
+    is_stale: bool = False
     kept_aside: Path | None = None
     notices: list[str] = field(default_factory=list)
 
@@ -84,7 +87,7 @@ def prepare(options: RunOptions, config: Config) -> Prepared:
 
 def _with_results(options: RunOptions, config: Config, checked: Checked, folder: RunFolder) -> Prepared:
     output, plan = options.results, checked.plan
-    history = read_history(folder.attempts, since=wall_clock() - _longest_window(plan.models, config))
+    history = read_history(folder.attempts, now=wall_clock(), span=_longest_window(plan.models, config))
     matched = Match(plan.requests)
     prepared = Prepared(options, config, checked, matched, {}, folder, history=history)
     if options.fresh:
@@ -96,12 +99,26 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
         prepared.matched = match_results(
             output, checked, reader, _without_results(reader, unfinished), is_known=not folder.is_new
         )
+        prepared.matched.strays.extend(reader.damaged)
         prepared.history = History(frozenset(unfinished), history.recent)
         prepared.lines = reader.lines
+        prepared.is_stale = _is_stale(folder.read_manifest(), options.input)
         _tidy(output, reader, prepared.notices)
     prepared.pending = choose(plan, prepared.matched.standing, options)
     make_results(output)
     return prepared
+
+
+def stamp_of(path: Path) -> list[int]:
+    """Return what tells one state of a file from another."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _is_stale(manifest: dict[str, Any], path: Path) -> bool:
+    """Whether the input was changed since its rows were written into results; unknown counts as no."""
+    was = manifest.get("input_stamp")
+    return bool(manifest.get("stale")) or (was is not None and was != stamp_of(path))
 
 
 def _longest_window(models: list[str], config: Config) -> int:
@@ -123,7 +140,7 @@ def _tidy(output: Path, reader: ResultsReader, notices: list[str]) -> None:
         notices.append(f"{output}: the last {cut} bytes were torn by a crash and were cut off")
     if reader.damaged:
         lines = ", ".join(map(str, reader.damaged[:5]))
-        notices.append(f"{output}: {len(reader.damaged)} damaged lines are passed over (line {lines} ...)")
+        notices.append(f"{output}: {len(reader.damaged)} damaged lines are put aside (line {lines} ...)")
 
 
 def _keep_aside(output: Path) -> Path | None:

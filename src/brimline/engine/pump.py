@@ -93,15 +93,21 @@ class Pump:
         lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=room)
         run.lanes[model] = lane
         run.meters[model] = Meter()
-        self._runs.add(run)
+        self.adopt(run)
         if run.closed is not None:  # it was stopped while its endpoint was made ready
             self._dispatcher.close(lane, run.closed)
         self._wake.set()
         return lane
 
+    def adopt(self, run: Run) -> None:
+        """Let a run fail when this does; opening a lane does it, too."""
+        self._runs.add(run)
+
     def forget(self, run: Run) -> None:
         """Let go of a run that is done."""
         self._runs.discard(run)
+        self._noted.discard(run)  # its sink may be closed any moment
+        self._stalls.pop(run, None)
         for lane in run.lanes.values():
             self._dispatcher.forget(lane)
 
@@ -162,12 +168,12 @@ class Pump:
     def _start(self, attempt: Attempt) -> None:
         run: Run = attempt.ticket.lane.run
         run.meters[attempt.ticket.lane.model].started(attempt.started)
+        self._noted.add(run)
+        self._starting.append(attempt)
         try:
             run.sink.started(attempt)
         except Exception as error:  # noqa: BLE001  a sink's failure is its run's
-            run.fail(error)
-        self._noted.add(run)
-        self._starting.append(attempt)
+            self._fail(run, error)
 
     def _launch(self) -> None:
         """Let the started attempts leave, once it is written down that they do. A full disk keeps its run's here."""
@@ -195,7 +201,7 @@ class Pump:
                 run.sink.stall = run.sink.stall or error
                 self._loop.call_later(RETRY, self._wake.set)
                 return False
-            run.fail(error)
+            self._fail(run, error)
         stall = self._stalls.pop(run, None)
         if stall is not None and run.sink.stall is stall:
             run.sink.stall = None
@@ -203,7 +209,6 @@ class Pump:
 
     def spawn(self, run: Run, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let something work for a run; it is cancelled when the pump is closed."""
-        self._runs.add(run)
         task = self._loop.create_task(work)
         for tasks in (run.tasks, self._tasks):
             tasks.add(task)
@@ -219,15 +224,19 @@ class Pump:
         lane = attempt.ticket.lane
         lane.run.meters[lane.model].in_flight -= 1
         self._dispatcher.cancel(attempt)
-        self._give_up(
-            lane.run, [attempt.ticket], lane.closed or Fault(FaultKind.CANCELLED, "the engine was closed")
-        )
+        fault = lane.closed or Fault(FaultKind.CANCELLED, "the run could not go on")
+        self._give_up(lane.run, [attempt.ticket], fault)
         self._wake.set()
 
     def _give_up(self, run: Run, tickets: list[Ticket], fault: Fault) -> None:
         """Let tickets go without an outcome."""
         if tickets and not self._is_closing:
             self.spawn(run, self._lose(run, Stopped("", fault, tuple(tickets))))
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        """End a run as a whole: nothing more of it is started."""
+        run.fail(error)
+        self.drain(run, Fault(FaultKind.CANCELLED, f"the run could not go on: {error}"))
 
     def _ended(self, main: asyncio.Task[None]) -> None:
         """A bug in the pump must not leave anybody waiting."""
@@ -248,7 +257,7 @@ class Pump:
                     await self._conclude(verdict)
         except Exception as error:  # noqa: BLE001  a source is the user's: its failure is the run's, not the engine's
             self._dispatcher.exhaust(lane)
-            run.fail(error)
+            self._fail(run, error)
         run.look()
         self._wake.set()
 
@@ -256,7 +265,7 @@ class Pump:
         """One attempt, from permit to durable outcome. A bug in keeping it ends its run, and never another's."""
         lane = attempt.ticket.lane
         run: Run = lane.run
-        endpoint = self._endpoints[attempt.ticket.request.endpoint]
+        endpoint = self._endpoints[lane.scope.key.endpoint]
         result = await endpoint.exchange(attempt.ticket, partial(self._departed, attempt), run.timeout)
         del self._sending[attempt]
         now = self.clock.now()
@@ -265,9 +274,10 @@ class Pump:
             run.meters[lane.model].ended(now, attempt.started, result)
             await self._conclude(verdict)  # durable ...
             run.sink.ended(attempt, result)
-            self._noted.add(run)
+            if run in self._runs:
+                self._noted.add(run)
         except Exception as error:  # noqa: BLE001  a disk that fails, or a bug
-            run.fail(error)
+            self._fail(run, error)
         self._dispatcher.release(attempt)  # ... before its slot is free
         if lane.is_done:
             run.look()
@@ -309,6 +319,6 @@ class Pump:
         try:
             await run.sink.give_up(stopped)
         except Exception as error:  # noqa: BLE001  a sink's failure is its run's
-            run.fail(error)
+            self._fail(run, error)
         self._dispatcher.conclude(*stopped.tickets)
         run.look()

@@ -94,14 +94,15 @@ class AttemptsLog:
         self._lines.append(_encode(entry) + b"\n")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Used:
-    """What left at one time, as far as a quota counts it."""
+    """What left at one time for one model, as far as quotas count it."""
 
     at: int
     model: str
-    input_tokens: int
-    output_tokens: int
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +112,38 @@ class History:
     Attributes:
         unfinished: Requests that left in the last process and never ended, by `name_request`. Those without a
             result may have been billed.
-        recent: What left since the time asked for, in order of time.
+        recent: What left within the span asked for, in order of time.
     """
 
     unfinished: frozenset[bytes]
     recent: tuple[Used, ...]
 
 
-def read_history(path: Path, *, since: int) -> History:
-    """Read the log of earlier processes; what is torn or unreadable is skipped. `since` is Unix time in ns."""
+GRAINS = 4096
+"""The span is told apart so finely: a day's million attempts are remembered in as many pieces."""
+
+
+def read_history(path: Path, *, now: int, span: int) -> History:
+    """Read the log of earlier processes; what is torn or unreadable is skipped.
+
+    Args:
+        path: The log.
+        now: Unix time, ns.
+        span: How far back quotas look, ns.
+    """
+    recent = _Recent(now - span, max(1, span // GRAINS))
     flying: dict[int, Intent] = {}
-    recent: list[Used] = []
     for entry in _entries(path):
         if isinstance(entry, Begin):
-            recent += [_used(intent, None) for intent in flying.values() if intent.at >= since]
+            recent.add_all(flying)
             flying.clear()
         elif isinstance(entry, Intent):
             flying[entry.number] = entry
-        else:
-            intent = flying.pop(entry.number, None)
-            if intent is not None and intent.at >= since:
-                recent.append(_used(intent, entry))
-    recent += [_used(intent, None) for intent in flying.values() if intent.at >= since]
+        elif (intent := flying.pop(entry.number, None)) is not None:
+            recent.add(intent, entry)
+    recent.add_all(flying)
     names = frozenset(name_request(intent.id, intent.key) for intent in flying.values())
-    return History(names, tuple(sorted(recent, key=lambda used: used.at)))
+    return History(names, recent.in_order())
 
 
 def name_request(id_: Any, key: str) -> bytes:
@@ -142,10 +151,35 @@ def name_request(id_: Any, key: str) -> bytes:
     return _encode((id_, key))
 
 
-def _used(intent: Intent, end: End | None) -> Used:
-    if end is None or end.input_tokens is None or end.output_tokens is None:
-        return Used(intent.at, intent.model, intent.input_tokens, intent.output_tokens)
-    return Used(intent.at, intent.model, end.input_tokens, end.output_tokens)
+class _Recent:
+    """Adds up what left since a time, model by model and grain by grain; what is added up counts as late as its last."""
+
+    def __init__(self, since: int, grain: int) -> None:
+        self._since = since
+        self._grain = grain
+        self._used: dict[tuple[int, str], Used] = {}
+
+    def add(self, intent: Intent, end: End | None) -> None:
+        """Add an attempt; what it used stands in its end, or else in its intent."""
+        if intent.at < self._since:
+            return
+        used = self._used.setdefault((intent.at // self._grain, intent.model), Used(intent.at, intent.model))
+        used.at = max(used.at, intent.at)
+        used.requests += 1
+        is_known = end is not None and end.input_tokens is not None and end.output_tokens is not None
+        source = end if is_known else intent
+        assert source is not None
+        used.input_tokens += source.input_tokens or 0
+        used.output_tokens += source.output_tokens or 0
+
+    def add_all(self, flying: dict[int, Intent]) -> None:
+        """Add attempts that never ended."""
+        for intent in flying.values():
+            self.add(intent, None)
+
+    def in_order(self) -> tuple[Used, ...]:
+        """Return everything, in order of time."""
+        return tuple(sorted(self._used.values(), key=lambda used: used.at))
 
 
 def _entries(path: Path) -> Iterator[Intent | End | Begin]:

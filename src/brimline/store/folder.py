@@ -50,6 +50,14 @@ class RunFolder:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
         temporary.replace(path)
 
+    def read_manifest(self) -> dict[str, Any]:
+        """Return what was run last; empty if that is not known."""
+        try:
+            manifest = json.loads((self.path / "manifest.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
     def discard(self) -> None:
         """Remove the folder if it was made now and holds nothing but the lock: nothing was run."""
         if self.is_new and [entry.name for entry in self.path.iterdir()] == ["lock"]:

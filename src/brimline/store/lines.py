@@ -6,6 +6,7 @@ came of it. Rows of an OpenAI batch file come out in the form of OpenAI's batch 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -145,11 +146,13 @@ def _usage(usage: Usage | None) -> dict[str, int] | None:
 
 def _timestamp(at: int | None) -> str | None:
     """Write Unix nanoseconds as RFC 3339 in UTC with milliseconds."""
-    if at is None:
-        return None
-    return (
-        f"{datetime.fromtimestamp(at // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%S}.{at // 1_000_000 % 1000:03}Z"
-    )
+    return None if at is None else f"{_second(at // 1_000_000_000)}.{at // 1_000_000 % 1000:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    """Write a whole second; hundreds of requests share one."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _merge(columns: Mapping[str, Any], line: dict[str, Any]) -> dict[str, Any]:

@@ -71,14 +71,24 @@ def in_turn(*replies: Reply, then: Reply | None = None) -> Script:
     return lambda _: next(rest, then or Reply())
 
 
-@dataclass(frozen=True, slots=True)
 class _Letter(HttpRequest):
+    """A request that was not put into words."""
+
+    def __init__(self, request: Request, turn: int) -> None:
+        super().__init__("/", b"", {})
+        self.__dict__.update(request=request, turn=turn)
+
     request: Request
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
 class _Answer(HttpReply):
+    """A reply that was not put into words."""
+
+    def __init__(self, result: Response | Fault) -> None:
+        super().__init__(200, {}, b"")
+        self.__dict__["result"] = result
+
     result: Response | Fault
 
 
@@ -124,7 +134,7 @@ class ScriptedEndpoint:
 
     def encode(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
         """Pass the request on as it is."""
-        return _Letter("/", b"", {}, request, len(responses))
+        return _Letter(request, len(responses))
 
     def decode(self, reply: HttpReply) -> Response | Fault:
         """Return what the script says."""
@@ -154,7 +164,7 @@ class ScriptedEndpoint:
         exchange.ended_at = _now()
         if isinstance(reply.result, BaseException):
             raise type(reply.result)(*reply.result.args)  # a fresh one: tracebacks would pile up
-        return _Answer(200, {}, b"", reply.result or echo(exchange))
+        return _Answer(reply.result or echo(exchange))
 
     async def close(self) -> None:
         """Note that it was closed."""
