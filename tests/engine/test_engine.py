@@ -131,6 +131,7 @@ async def test_progress_is_told_four_times_a_second_while_something_runs(lab):
         stream = [outcome async for outcome in engine.stream(["a", "b"], model="lab/a")]
         assert len(stream) == 2
     assert [moment for moment, _ in told] == [10.25, 10.5, 10.75, 11.0]
+    assert not others()
 
 
 async def test_a_screen_that_fails_stops_nothing(lab, caplog):

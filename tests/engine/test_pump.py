@@ -167,14 +167,17 @@ async def test_a_failed_pump_fails_its_runs_instead_of_leaving_them_waiting(lab)
 
 
 async def test_an_endpoint_that_stops_is_news_for_every_run_there_and_for_no_other(lab):
-    lab.script = lambda exchange: Reply(AUTH if exchange.place == 5 else None, latency=1.0)
+    lab.script = lambda exchange: Reply(
+        AUTH if exchange.place == 5 else None, latency=1.0 + exchange.place % 2
+    )
     async with engine_over(lab, far := ScriptedEndpoint(), concurrency=3) as engine:
         one = await open_run(engine, [*requests(20), *requests(20, "lab/b", first=100)])
         two = await open_run(engine, requests(20, "lab/c"))
         other = await open_run(engine, requests(20, "far/a"))
-        for run in (one, two, other):
+        flying = await open_run(engine, requests(1, "lab/d"))
+        for run in (one, two, other, flying):
             await run.done.wait()
-        assert one.stops == two.stops == {"lab": AUTH}
+        assert one.stops == two.stops == flying.stops == {"lab": AUTH}
         assert other.stops == {}
         for run, number in ((one, 40), (two, 20)):
             assert len(run.sink.kept) + len(run.sink.given_up) == number
@@ -212,6 +215,7 @@ async def test_what_was_opened_after_a_stop_starts_nothing(lab):
     """The user may stop a run while its second endpoint is still being made ready."""
     async with engine_over(lab) as engine:
         run = await open_run(engine, requests(5))
+        run.source.left["lab/b"].extend(requests(5, "lab/b"))
         engine.pump.drain(run, STOP)
         await engine.open_lane(run, "lab/b")
         await run.done.wait()

@@ -81,10 +81,19 @@ async def test_the_users_own_requests_come_back_as_they_are(lab):
     assert lab.exchanges[0].request.params == {"temperature": 0}
 
 
+class Broken(dict):
+    """A row that cannot even be looked at."""
+
+    def __iter__(self):
+        raise ZeroDivisionError
+
+    keys = __iter__
+
+
 NO_REQUESTS = [
     None, 5, 2.5, b"bytes", object(), {}, {1: 2}, [], [object()], {"prompt": None}, {"prompt": object()},
     {"prompt": "x", "parameters": 5}, {"prompt": "x", "parameters": {"f": object()}}, {"messages": 5},
-    {"prompt": "x", "priority": "high"}, "\ud800", "",
+    {"prompt": "x", "priority": "high"}, "\ud800", "", Broken(prompt="x"),
 ]  # fmt: skip
 
 
@@ -227,6 +236,23 @@ async def test_an_endpoint_that_stops_fails_what_goes_there_and_nothing_else(lab
         == 300
     )
     assert 4 <= len(lab.exchanges) <= 8
+
+
+async def test_what_comes_in_the_moment_its_endpoint_stops_has_its_outcome(lab):
+    """The lane's pull is woken by the item, and finds the lane closed."""
+
+    async def items():
+        yield "first"
+        await asyncio.sleep(1.0)
+        yield "second"
+
+    lab.script = lambda _: Reply(AUTH, latency=1.0)
+    async with engine_over(lab) as engine:
+        outcomes = await collect(engine.stream(items(), model="lab/a"))
+    assert [(outcome.request.origin, outcome.fault) for outcome in outcomes] == [
+        ("first", AUTH),
+        ("second", AUTH),
+    ]
 
 
 async def test_an_endless_iterable_ends_when_its_reader_does_even_if_nothing_can_be_sent(lab):

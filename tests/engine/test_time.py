@@ -188,6 +188,16 @@ async def test_each_turn_of_a_conversation_needs_its_permit_and_is_kept_before_t
     assert [response.text for response in sink.kept[1].responses] == ["echo: 1", "echo: and?", "echo: so?"]
 
 
+async def test_a_turn_is_kept_before_the_next_one_is_sent(lab):
+    class Slow(Notebook):
+        async def keep_turn(self, turn):
+            await asyncio.sleep(5)
+
+    async with engine_over(lab) as engine:
+        await whole_run(engine, requests(1, follow_ups=("and?", "so?")), Slow())
+    assert lab.departures == [0.0, 5.0, 10.0]
+
+
 async def test_turns_that_were_kept_before_are_not_asked_again(lab):
     class Remembering(Notebook):
         def kept_turns(self, request):
