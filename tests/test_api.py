@@ -103,3 +103,13 @@ def test_a_key_is_never_shown(simulator, tmp_path, monkeypatch):
     (outcome,) = bl.map(["p"], model="lab/x", endpoints={"lab": endpoint})
     assert outcome.fault.kind is bl.FaultKind.AUTH
     assert "sk-very-secret" not in repr((endpoint, outcome, outcome.fault.detail))
+
+
+async def test_what_the_dialect_cannot_say_fails_by_itself(lab):
+    endpoints = lab()
+    async with bl.Engine(endpoints=endpoints) as engine:
+        fine = await engine.ask("lab/x", "p", params={"stream": False})
+        reserved = await engine.ask("lab/x", "p", params={"stream": True})
+    assert fine.ok
+    assert (reserved.fault.kind, reserved.attempts) == (bl.FaultKind.INVALID_REQUEST, 1)
+    assert reserved.fault.detail == "parameter 'stream' cannot be set; brimline sets it itself"

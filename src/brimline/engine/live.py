@@ -60,8 +60,11 @@ class LiveEndpoint:
         return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
 
     async def _send(self, ticket: Ticket, departed: Callable[[], None]) -> Response | Fault:
+        request = ticket.request
+        problem = self.provider.problem(request)
+        if problem is not None:
+            return Fault(FaultKind.INVALID_REQUEST, problem)
         try:
-            request = ticket.request
             if request.media:
                 request = replace(request, messages=embed(request.messages, request.media))
             encoded = self.provider.encode(request, ticket.responses)
