@@ -211,6 +211,112 @@ def test_a_rate_limit_says_what_ran_out_and_when_there_is_more(body, headers, di
     assert (fault.kind, fault.dimension, fault.retry_after) == ("rate_limited", dimension, wait)
 
 
+ANTHROPIC = (
+    "This request would exceed the rate limit for your organization (0b5e7a1c) of {}. For details, refer to: "
+    "https://docs.claude.com/en/api/rate-limits. Please reduce the prompt length or the maximum tokens requested, or try "
+    "again later."
+)
+OPENAI = "Rate limit reached for gpt-4o in organization org-1 on {}: Limit 30000, Used 29000, Requested 2000."
+
+
+@pytest.mark.parametrize(
+    ("body", "dimension"),
+    [
+        (openai(OPENAI.format("requests per min (RPM)"), "requests", "rate_limit_exceeded"), "requests"),
+        (openai(OPENAI.format("tokens per min (TPM)"), "tokens", "rate_limit_exceeded"), "tokens"),
+        (openai(OPENAI.format("requests per day (RPD)"), "requests", "rate_limit_exceeded"), "requests"),
+        (openai(OPENAI.format("tokens per day (TPD)"), "rate_limit_error"), "tokens"),
+        (openai(ANTHROPIC.format("50 requests per minute"), "rate_limit_error"), "requests"),
+        (openai(ANTHROPIC.format("30,000 input tokens per minute"), "rate_limit_error"), "input_tokens"),
+        (openai(ANTHROPIC.format("8,000 output tokens per minute"), "rate_limit_error"), "output_tokens"),
+        (openai("Number of request tokens has exceeded your per-minute rate limit", "rate_limit_error"), "tokens"),
+        (openai("Number of requests has exceeded your per-minute rate limit", "rate_limit_error"), "requests"),
+        (openai("Number of concurrent connections has exceeded your rate limit", "rate_limit_error"), None),
+        (openai("Requests to the Operation have exceeded call rate limit of your S0 tier. Please retry after 8 seconds.", None, "429"), "requests"),
+        (openai("Requests to the Operation have exceeded token rate limit of your S0 tier.", None, "429"), "tokens"),
+        (openai("The system is currently experiencing high demand.", None, "429"), None),
+        (openai("Tokens per minute limit exceeded - too many tokens processed.", "too_many_tokens_error", "token_quota_exceeded"), "tokens"),
+        (openai("Too many", "too_many_requests_error", "request_quota_exceeded"), "requests"),
+        (openai("Too many", "x", "dynamic_token_limited"), "tokens"),
+        ({"object": "error", "message": "Requests rate limit exceeded", "type": "rate_limited", "code": "1300"}, "requests"),
+        ({"message": "You are using a Trial key, which is limited to 20 API calls / minute."}, "requests"),
+        ({"code": "x", "error": "Requests per Second (actual/limit): 5/5, Tokens per Minute (actual/limit): 4/400"}, None),
+        (openai("no", "input_tokens"), "input_tokens"),
+        (openai("no", "x", "output_tokens"), "output_tokens"),
+        (google("GenerateContentInputTokensPerModelPerMinute-FreeTier"), "input_tokens"),
+        (google("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), "requests"),
+        (google("TokensPerMinutePerProject"), "tokens"),
+    ],
+)  # fmt: skip
+def test_a_rate_limit_names_what_ran_out(body, dimension):
+    """In words, by a quota's id, as a code or as a type; where it names several, none."""
+    assert decode(429, body).dimension == dimension
+
+
+FULL = {"x_ratelimit_limit_tokens_generated": "600", "x_ratelimit_remaining_tokens_prompt": "59000"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "dimension", "wait"),
+    [
+        (openai("rate limit exceeded, please try again later"), FULL | {"x_ratelimit_remaining_tokens_generated": "0"}, "output_tokens", None),
+        (openai("rate limit exceeded"), {"anthropic_ratelimit_requests_remaining": "0", "anthropic_ratelimit_requests_limit": "50",
+            "anthropic_ratelimit_requests_reset": "2026-10-21T07:28:12Z", "date": DATE}, "requests", 12 * S),
+        (openai("rate limit exceeded"), {"x_ratelimit_limit_requests_day": "100", "x_ratelimit_remaining_requests_day": "0", "x_ratelimit_reset_requests_day": "3600",
+            "x_ratelimit_limit_requests_minute": "10", "x_ratelimit_remaining_requests_minute": "9", "x_ratelimit_reset_requests_minute": "6"}, "requests", 3600 * S),
+        (openai("no", "requests"), {"x_ratelimit_limit_requests": "600", "x_ratelimit_remaining_requests": "500", "x_ratelimit_reset_requests": "10s"}, "requests", None),
+        (openai("no", "tokens"), {"x_ratelimit_limit_tokens": "600", "x_ratelimit_remaining_tokens": "200", "x_ratelimit_reset_tokens": "40s"}, "tokens", 40 * S),
+        (openai("no"), {"x_ratelimit_limit": "600", "x_ratelimit_remaining": "500", "x_ratelimit_reset": "10"}, None, None),
+        (openai("no"), {"x_ratelimit_limit": "2", "x_ratelimit_remaining": "0", "x_ratelimit_reset": "1792567681", "date": DATE}, "requests", S),
+        (openai("Rate limit exceeded: free-models-per-min. ", None, 429, metadata={"headers": {
+            "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1792567710000"}}), {"date": DATE}, "requests", 30 * S),
+        (openai("no", None, 429, metadata={"headers": {"X-RateLimit-Limit": 20, "X-RateLimit-Reset": None}}), {}, None, None),
+        (openai("no", None, 429, metadata={"headers": ["X"]}), {}, None, None),
+    ],
+)  # fmt: skip
+def test_headers_say_what_ran_out_where_the_error_does_not(body, headers, dimension, wait):
+    """And where most is left, they say that it was something else."""
+    fault = decode(429, body, **headers)
+    assert (fault.kind, fault.dimension, fault.retry_after) == ("rate_limited", dimension, wait)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "body", "headers", "kind"),
+    [
+        (400, "true", openai("Upstream hiccup"), {}, "server_error"),
+        (400, "false", openai("Upstream hiccup"), {}, "invalid_request"),
+        (400, "true", openai("Incorrect API key provided", None, "invalid_api_key"), {}, "auth"),
+        (401, "true", openai("no"), {}, "auth"),
+        (429, "false", openai("no"), {}, "quota_exhausted"),
+        (429, "false", openai("no"), {"retry_after": "30"}, "rate_limited"),
+        (429, "false", openai("Please try again in 3s"), {}, "rate_limited"),
+        (429, "true", openai("no"), {}, "rate_limited"),
+        (429, "true", openai(QUOTA, "insufficient_quota"), {}, "quota_exhausted"),
+        (500, "false", openai("no"), {}, "server_error"),
+        (529, "true", openai("no"), {}, "overloaded"),
+        (429, "perhaps", openai("no"), {}, "rate_limited"),
+    ],
+)
+def test_the_servers_own_verdict_counts_where_the_status_does_not_decide(
+    status, verdict, body, headers, kind
+):
+    assert decode(status, body, x_should_retry=verdict, **headers).kind == kind
+
+
+def test_a_named_wait_means_that_googles_quota_comes_back():
+    """Its words are those of an empty account."""
+    retry = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}]
+    fault = decode(
+        429, {"error": {"code": 429, "message": QUOTA, "status": "RESOURCE_EXHAUSTED", "details": retry}}
+    )
+    assert (fault.kind, fault.retry_after) == ("rate_limited", 37 * S)
+
+
+def test_a_trial_of_so_many_calls_a_month_is_used_up():
+    body = {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}
+    assert decode(429, body).kind == "quota_exhausted"
+
+
 def test_a_wait_counts_for_every_kind_but_a_buckets_reset_only_for_rate_limits():
     assert decode(503, openai("no"), retry_after="3").retry_after == 3 * S
     assert (

@@ -67,6 +67,10 @@ def test_headers(headers, wait):
         ("retry after 250 milliseconds", 250 * MS),
         ("Retry again in 5 sec", 5 * S),
         ("capacity will be available in 30s", 30 * S),
+        ("Please retry in 1.680938504s.", 1_680_938_504),
+        ("Please wait 20 seconds and try again.", 20 * S),
+        ("Rate limited, wait for 1.5s", 1500 * MS),
+        ("try again in 1 day", 86_400 * S),
         ("Please try again in 0s", None),
         ("Please try again in a while", None),
         ("Please try again in 5", None),
@@ -91,6 +95,10 @@ def test_words(message, wait):
         ("2m59.56s", 179_560 * MS),
         ("1h2m", 3720 * S),
         ("1d", 86_400 * S),
+        ("1.5\u00b5s", 1500),
+        ("250us", 250_000),
+        ("7ns", 7),
+        ("0.4ns", None),
         ("0s", None),
         ("-5s", None),
         ("5s ago", None),
@@ -116,6 +124,13 @@ def test_go_durations(text, wait):
         ("1792567710", 30 * S),
         ("1792567710000", 30 * S),
         ("1792567670", None),
+        ("2026-10-21T07:28:30Z", 30 * S),
+        ("2026-10-21T09:28:00.250+02:00", S // 4),
+        ("2026-10-21T07:28:30", 30 * S),
+        ("2026-10-21T07:27:59Z", None),
+        ("2026-10-21T07:28:99Z", None),
+        ("2099-10-21T07:28:30Z", None),
+        ("T", None),
         ("0", None),
         ("-1", None),
         ("nan", None),
@@ -127,13 +142,14 @@ def test_go_durations(text, wait):
     ],
 )
 def test_resets(text, wait):
-    """Go durations (OpenAI, Groq), whole seconds (Azure), Unix time in s or ms (OpenRouter)."""
+    """Go durations (OpenAI, Groq), whole seconds (Azure), Unix time in s or ms (OpenRouter), RFC 3339 (Anthropic)."""
     assert reset_wait(text, DATE) == wait
 
 
-def test_a_moment_needs_the_servers_own_clock():
-    assert reset_wait("1792567710", None) is None
-    assert reset_wait("1792567710", "today") is None
+@pytest.mark.parametrize("moment", ["1792567710", "2026-10-21T07:28:30Z"])
+def test_a_moment_needs_the_servers_own_clock(moment):
+    assert reset_wait(moment, None) is None
+    assert reset_wait(moment, "today") is None
 
 
 anything = (

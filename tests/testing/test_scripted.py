@@ -6,7 +6,7 @@ import pytest
 
 from brimline.core.lane import Ticket
 from brimline.testing.scripted import FOREVER, Reply, ScriptedEndpoint, in_turn
-from brimline.types import Fault, FaultKind, Request, Response
+from brimline.types import Advert, Fault, FaultKind, Request, Response
 
 DOWN = Fault(FaultKind.CONNECTION, "refused")
 
@@ -33,6 +33,13 @@ async def test_replies_come_in_turn_and_then_always():
     )
     results = [(await exchange(lab, ticket()))[0] for _ in range(4)]
     assert results == [DOWN, Response(text="yes"), Response(text="later"), Response(text="later")]
+
+
+async def test_a_reply_says_what_the_script_says_about_limits():
+    said = (Advert("requests", 600, 599, 100, None),)
+    lab = ScriptedEndpoint(in_turn(Reply(adverts=said), Reply(DOWN, adverts=said)))
+    replies = [await lab.send(lab.encode(ticket().request, ()), lambda: None) for _ in range(3)]
+    assert [lab.adverts(reply) for reply in replies] == [said, said, ()]
 
 
 async def test_it_connects_leaves_and_answers_in_time():

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from brimline.errors import ConfigError
 from brimline.providers.openai_chat import OpenAIChat
-from brimline.types import Fault, HttpReply, HttpRequest, Request, Response, Secret
+from brimline.types import Advert, Fault, HttpReply, HttpRequest, Request, Response, Secret
 
 
 class Provider(Protocol):
@@ -25,6 +25,10 @@ class Provider(Protocol):
 
     def decode(self, reply: HttpReply) -> Response | Fault:
         """Return what a reply means. Never raises, whatever the bytes are."""
+        ...
+
+    def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
+        """Return what a reply, good or bad, says about the limits. Never raises, whatever the headers are."""
         ...
 
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from brimline.providers.adverts import read_adverts
 from brimline.providers.openai_errors import UNREADABLE, classify, clean
-from brimline.types import Fault, FaultKind, HttpReply, HttpRequest, Request, Response, Secret, Usage
+from brimline.types import Advert, Fault, FaultKind, HttpReply, HttpRequest, Request, Response, Secret, Usage
 
 _RESERVED = {"model", "messages", "stream"}
 _WITHOUT_ANSWER = {
@@ -110,6 +111,10 @@ class OpenAIChat:
         if len(messages) < len(completion.choices):
             return _bad(reply, "a choice of the reply holds no message")
         return _response(reply, completion, messages, _word(completion.choices[0].finish_reason))
+
+    def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
+        """Return what the headers say about the limits; the servers of this dialect have many forms for it."""
+        return read_adverts(reply.headers)
 
 
 def _read(body: bytes) -> _Completion:

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brimline.providers.waits import duration, named_wait, reset_wait, wait_in_words
+from brimline.providers.refusals import (
+    DIMENSIONS,
+    adverts_of,
+    bare_reset,
+    named_dimension,
+    wait_for,
+    what_ran_out,
+)
+from brimline.providers.waits import duration, named_wait, wait_in_words
 from brimline.types import Fault, FaultKind, HttpReply
 
 _K = FaultKind
@@ -30,7 +38,7 @@ _EXHAUSTED_CODES = {
 }
 _EXHAUSTED = re.compile(
     r"exceeded your current quota|used all available credits|monthly spending limit|credit balance is too low|"
-    r"specified API usage limits|account.{0,20}suspended",
+    r"specified API usage limits|account.{0,20}suspended|calls ?/ ?month",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
@@ -96,11 +104,13 @@ def classify(reply: HttpReply) -> Fault:
     status = reply.status
     if 200 <= status < 300:
         status = _inner_status(error)
-    kind = _kind(status, error)
-    dimension = error.type if error.type in {"requests", "tokens"} else None
     wait = named_wait(reply.headers, error.message) or _named_in(error.details)
-    if wait is None and kind is _K.RATE_LIMITED:
-        wait = _reset(reply.headers, dimension)
+    kind = _insisted(_kind(status, error), reply, wait)
+    dimension = None
+    if kind is _K.RATE_LIMITED:
+        adverts = adverts_of(reply.headers, error.metadata)
+        dimension = _dimension(error) or what_ran_out(adverts)
+        wait = wait or (wait_for(dimension, adverts) if dimension else bare_reset(reply.headers))
     return Fault(
         kind,
         error.message or _words(reply),
@@ -142,18 +152,40 @@ def _kind(status: int, error: _Error) -> FaultKind:
     return _KINDS.get(status, default)
 
 
+def _insisted(kind: FaultKind, reply: HttpReply, wait: int | None) -> FaultKind:
+    """Follow `x-should-retry`, the server's own verdict, where it says more than the status.
+
+    "true" makes a passing fault of a refusal that nobody understands; "false" to a rate limit that names no moment
+    means that none will come. What failed in the server stays as it is: the tries of one request are few.
+    """
+    verdict = reply.headers.get("x-should-retry")
+    if verdict == "true" and kind is _K.INVALID_REQUEST:
+        return _K.SERVER_ERROR
+    if verdict == "false" and kind is _K.RATE_LIMITED and wait is None:
+        return _K.QUOTA_EXHAUSTED
+    return kind
+
+
 def _is_exhausted(error: _Error) -> bool:
     """Whether an account has nothing left. Google uses the same words for a minute's quota, and names it."""
-    quotas = [
-        str(violation.get("quotaId"))
-        for detail in error.details
-        for violation in _objects(detail.get("violations"))
-    ]
-    if quotas:
+    if quotas := _quotas(error):
         return any("PerDay" in name for name in quotas)
     codes = {error.code, error.type, *(str(detail.get("error_code")) for detail in error.details)}
-    says_so = _EXHAUSTED.search(error.message) is not None and wait_in_words(error.message) is None
+    names_a_wait = wait_in_words(error.message) or _named_in(error.details)
+    says_so = _EXHAUSTED.search(error.message) is not None and not names_a_wait
     return says_so or not codes.isdisjoint(_EXHAUSTED_CODES)
+
+
+def _quotas(error: _Error) -> list[str]:
+    """Return the ids of the quotas that Google says are violated."""
+    violations = (each for detail in error.details for each in _objects(detail.get("violations")))
+    return [str(violation.get("quotaId")) for violation in violations]
+
+
+def _dimension(error: _Error) -> str | None:
+    """Return the limit that an error names, as its type if not in words."""
+    named = named_dimension(error.message, f"{error.code} {error.type}", _quotas(error))
+    return named or next((word for word in (error.type, error.code) if word in DIMENSIONS), None)
 
 
 def _budget(metadata: Mapping[str, Any]) -> FaultKind:
@@ -220,9 +252,3 @@ def _named_in(details: tuple[Mapping[str, Any], ...]) -> int | None:
     """Return the wait in Google's RetryInfo."""
     named = (duration(str(detail["retryDelay"])) for detail in details if "retryDelay" in detail)
     return next((wait for wait in named if wait), None)
-
-
-def _reset(headers: Mapping[str, str], dimension: str | None) -> int | None:
-    """A refusal without a named wait may still say when its bucket is full again; that is late, but certain."""
-    named = headers.get(f"x-ratelimit-reset-{dimension}") if dimension else None
-    return reset_wait(named or headers.get("x-ratelimit-reset"), headers.get("date"))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 SECOND = 1_000_000_000
 _LONGEST = 366 * 24 * 3600 * SECOND
@@ -18,18 +19,24 @@ _MOMENT = 1e9
 _NONSENSE = (ValueError, TypeError, OverflowError, IndexError)
 """What reading a date that is none may raise."""
 
-_UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 24 * 3600 * SECOND}
-_DURATION = r"(?:\d+(?:\.\d+)?(?:ms|[smhd])\s*)+"
+_UNITS = {
+    "ns": 1,
+    "us": SECOND // 1_000_000,
+    "\u00b5s": SECOND // 1_000_000,
+    "ms": SECOND // 1000,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+    "d": 24 * 3600 * SECOND,
+}
+_UNIT = "(?:[nu\u00b5m]s|[smhd])"
+_DURATION = rf"(?:\d+(?:\.\d+)?{_UNIT}\s*)+"
 _WHOLE = re.compile(rf"\s*{_DURATION}")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
-_TRY_AGAIN = re.compile(
-    rf"(?:try again|retry|available)(?: again)? (?:in|after) ({_DURATION})", re.IGNORECASE
-)
-_PLAIN = re.compile(
-    r"(?:try again|retry|available)(?: again)? (?:in|after) (\d+(?:\.\d+)?) (ms|millisec|sec|min|hour)",
-    re.IGNORECASE,
-)
-_WORDS = {"ms": "ms", "millisec": "ms", "sec": "s", "min": "m", "hour": "h"}
+_PART = re.compile(rf"(\d+(?:\.\d+)?)({_UNIT})")
+_COME_BACK = r"(?:(?:try again|retry|available)(?: again)? (?:in|after)|wait(?: for)?)"
+_TRY_AGAIN = re.compile(rf"{_COME_BACK} ({_DURATION})", re.IGNORECASE)
+_PLAIN = re.compile(rf"{_COME_BACK} (\d+(?:\.\d+)?) (ms|millisec|sec|min|hour|day)", re.IGNORECASE)
+_WORDS = {"ms": "ms", "millisec": "ms", "sec": "s", "min": "m", "hour": "h", "day": "d"}
 
 
 def named_wait(headers: Mapping[str, str], message: str) -> int | None:
@@ -53,23 +60,29 @@ def wait_in_words(message: str) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def duration(text: str) -> int | None:
     """Return a Go duration such as `1m0.5s`, `6ms` or `1h2m` in ns, or None if it is none."""
     if not _WHOLE.fullmatch(text):
         return None
-    return _sensible(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    span = 0.0
+    for number, unit in _PART.findall(text):
+        span += float(number) * _UNITS[unit]
+    return _sensible(span)
 
 
 def reset_wait(text: str | None, date: str | None) -> int | None:
-    """Return the wait until a bucket is full again, ns: a duration, seconds, or Unix time in s or ms; or None.
+    """Return the wait until a bucket is full again, ns, or None.
 
     Args:
-        text: The header.
-        date: The reply's `Date`, against which Unix time is read.
+        text: The header: a duration, seconds, Unix time in s or ms, or a moment as RFC 3339 writes it.
+        date: The reply's `Date`, against which moments are read.
     """
     if not text or (wait := duration(text)) is not None:
         return wait if text else None
     try:
+        if "T" in text:
+            return _sensible((_rfc3339(text) - _moment(date or "")).total_seconds() * SECOND)
         number = float(text)
         if number < _MOMENT:
             return _sensible(number * SECOND)
@@ -97,11 +110,18 @@ def _until(text: str | None, date: str | None) -> int | None:
     return _sensible(wait.total_seconds() * SECOND)
 
 
+@lru_cache(maxsize=16)
 def _moment(text: str) -> datetime:
+    """Read an HTTP date; all replies of a second carry the same."""
     moment = parsedate_to_datetime(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # RFC 5322: -0000 is UTC
 
 
+def _rfc3339(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def _sensible(wait: float) -> int | None:
-    """Refuse what is no wait: zero, negative, not finite, or longer than a year."""
-    return round(wait) if 0 < wait < _LONGEST else None
+    """Refuse what is no wait: below a nanosecond, negative, not finite, or longer than a year."""
+    return round(wait) if 1 <= wait < _LONGEST else None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from brimline.engine.live import LiveEndpoint
-from brimline.types import Fault, HttpReply, HttpRequest, Request, Response, Secret, Usage
+from brimline.types import Advert, Fault, HttpReply, HttpRequest, Request, Response, Secret, Usage
 
 FOREVER = float("inf")
 
@@ -53,6 +53,7 @@ class Reply:
         connect: Seconds before it leaves.
         leaves: Whether it leaves; if not, the result comes when no connection was made.
         until: Waited for after the latency, for tests that decide when.
+        adverts: What the reply says about the limits; a raised exception says nothing.
     """
 
     result: Response | Fault | BaseException | None = None
@@ -60,6 +61,7 @@ class Reply:
     connect: float = 0.0
     leaves: bool = True
     until: asyncio.Event | None = None
+    adverts: tuple[Advert, ...] = ()
 
 
 Script: TypeAlias = Callable[[Exchange], Reply]
@@ -85,11 +87,12 @@ class _Letter(HttpRequest):
 class _Answer(HttpReply):
     """A reply that was not put into words."""
 
-    def __init__(self, result: Response | Fault) -> None:
+    def __init__(self, result: Response | Fault, adverts: tuple[Advert, ...]) -> None:
         super().__init__(200, {}, b"")
-        self.__dict__["result"] = result
+        self.__dict__.update(result=result, adverts=adverts)
 
     result: Response | Fault
+    adverts: tuple[Advert, ...]
 
 
 class ScriptedEndpoint:
@@ -141,6 +144,11 @@ class ScriptedEndpoint:
         assert isinstance(reply, _Answer)
         return reply.result
 
+    def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
+        """Return what the script says about the limits."""
+        assert isinstance(reply, _Answer)
+        return reply.adverts
+
     # The transport's part.
 
     async def send(self, request: HttpRequest, departed: Callable[[], None]) -> HttpReply | Fault:
@@ -164,7 +172,7 @@ class ScriptedEndpoint:
         exchange.ended_at = _now()
         if isinstance(reply.result, BaseException):
             raise type(reply.result)(*reply.result.args)  # a fresh one: tracebacks would pile up
-        return _Answer(reply.result or echo(exchange))
+        return _Answer(reply.result or echo(exchange), reply.adverts)
 
     async def close(self) -> None:
         """Note that it was closed."""

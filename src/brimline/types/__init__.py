@@ -1,5 +1,6 @@
 """The nouns. Plain values without behaviour worth mocking."""
 
+from brimline.types.advert import Advert
 from brimline.types.fault import Fault, FaultKind
 from brimline.types.outcome import Failure, Outcome, Success
 from brimline.types.request import Message, Priority, Request
@@ -8,6 +9,7 @@ from brimline.types.secret import Secret
 from brimline.types.wire import HttpReply, HttpRequest
 
 __all__ = [
+    "Advert",
     "Failure",
     "Fault",
     "FaultKind",
