@@ -19,6 +19,8 @@ reply = "lorem"
 output_tokens = "uniform(10, 30)"
 requests = { rate = "600/min", bucket = 10 }
 tokens = { rate = "200k/min", bucket = 33000, charge = "actual" }
+input = { rate = "2M/min", bucket = 100000 }
+output = { rate = "400k/min" }
 window = { limit = 2, seconds = 1 }
 concurrency = { limit = 32, over = "queue" }
 latency_per_inflight = "2ms"
@@ -50,6 +52,7 @@ to = "70s"
 at = "30s"
 model = "gpt-*"
 requests = { rate = "300/min" }
+input = { rate = "1M/min" }
 """
 
 
@@ -108,6 +111,14 @@ def test_buckets_have_a_size_unless_given():
 
 
 @pytest.mark.parametrize(
+    ("word", "form"),
+    [(True, "openai"), (False, "none"), ("openai", "openai"), ("anthropic", "anthropic"), ("none", "none")],
+)
+def test_headers_have_a_form_or_are_off(word, form):
+    assert Scenario.make(models={"*": {"headers": word}}).model("m").headers == form
+
+
+@pytest.mark.parametrize(
     ("toml", "problem"),
     [
         ("sed = 1", "s.toml: sed: unknown key; did you mean 'seed'?"),
@@ -131,6 +142,10 @@ def test_buckets_have_a_size_unless_given():
         ("[models]\na = 3", "s.toml: models.a: expected a table, got 3"),
         ('seed = "x"', "s.toml: seed: expected int, got 'x'"),
         ('keys = "x"', "s.toml: keys: expected array, got 'x'"),
+        (
+            "[models.a]\nheaders = 'azure'",
+            "s.toml: models.a.headers: expected true, false, 'openai' or 'anthropic', got 'azure'",
+        ),
         (
             "[models.a]\nretry_after = 'm'",
             "s.toml: models.a.retry_after: expected one of ms, s, none, got 'm'; did you",

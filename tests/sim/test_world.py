@@ -154,6 +154,64 @@ def test_headers_can_be_off():
     assert not [name for name in provider.ask().headers if name.startswith("x-ratelimit")]
 
 
+def test_input_is_charged_on_arrival_and_output_at_the_end():
+    provider = Provider(
+        '[models."*"]\nlatency = "10s"\ninput = { rate = "600/min", bucket = 50 }\noutput = { rate = "60/min", bucket = 5 }'
+    )
+    first = provider.arrive(chat("abcd" * 20, max_tokens=1000))
+    second = provider.arrive(chat("abcd" * 20))
+    assert (first.kind, second.kind) == ("ok", "ok")
+    third = provider.arrive(chat("abcd" * 20))
+    assert third.kind == "refused"
+    assert (
+        "input tokens per min (ITPM): Limit 600, Used 590, Requested 20"
+        in read(third.script).error["message"]
+    )
+    provider.now = 10 * SECOND
+    provider.leave(first)
+    provider.leave(second)
+    assert first.usage.output_tokens == 22
+    refused = read(provider.arrive(chat("ab")).script)
+    assert "output tokens per min (OTPM)" in refused.error["message"]
+    assert refused.error["type"] == "tokens"
+    assert refused.headers["retry-after-ms"] == str((2 * 22 - 5 + 1) * 1000), "the debt, and one token"
+    assert provider.arrive(at=50).kind == "ok"
+
+
+def test_an_answer_that_never_came_is_not_generated():
+    provider = Provider(
+        '[models."*"]\noutput = { rate = "60/min", bucket = 5 }\n[[models."*".faults]]\nkind = "500"\nafter = 1\n'
+    )
+    replies = [provider.ask("ab") for _ in range(3)]
+    assert [reply.status for reply in replies] == [200, 500, 500]
+    assert [reply.headers["x-ratelimit-remaining-output-tokens"] for reply in replies] == ["5", "3", "3"]
+
+
+def test_anthropics_headers_are_moments_and_thousands():
+    provider = Provider(
+        '[models."*"]\nlatency = "2s"\nheaders = "anthropic"\nrequests = { rate = "60/min", bucket = 10 }\n'
+        'input = { rate = "600k/min", bucket = 100000 }\noutput = { rate = "60k/min", bucket = 10000 }',
+        epoch=1_792_567_680 * SECOND,
+    )
+    headers = provider.ask("abcd" * 1700).headers
+    assert headers["date"] == "Wed, 21 Oct 2026 07:28:02 GMT"
+    assert {name: value for name, value in headers.items() if name.startswith("anthropic-")} == {
+        "anthropic-ratelimit-requests-limit": "60",
+        "anthropic-ratelimit-requests-remaining": "9",
+        "anthropic-ratelimit-requests-reset": "2026-10-21T07:28:01Z",
+        "anthropic-ratelimit-tokens-limit": "60000",
+        "anthropic-ratelimit-tokens-remaining": "10000",
+        "anthropic-ratelimit-tokens-reset": "2026-10-21T07:28:00Z",
+        "anthropic-ratelimit-input-tokens-limit": "600000",
+        "anthropic-ratelimit-input-tokens-remaining": "98000",
+        "anthropic-ratelimit-input-tokens-reset": "2026-10-21T07:28:01Z",
+        "anthropic-ratelimit-output-tokens-limit": "60000",
+        "anthropic-ratelimit-output-tokens-remaining": "10000",
+        "anthropic-ratelimit-output-tokens-reset": "2026-10-21T07:28:00Z",
+    }
+    assert not [name for name in headers if name.startswith("x-ratelimit")]
+
+
 def test_a_fixed_window_admits_two_and_names_its_end():
     provider = Provider('[models."*"]\nwindow = { limit = 2, seconds = 1 }')
     kinds = [provider.arrive(at=at).kind for at in (0.7, 1.6, 1.65, 1.7, 1.71, 1.72)]

@@ -2,15 +2,24 @@
 
 import random
 from collections.abc import Iterable
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from brimline.sim.amounts import SECOND
-from brimline.sim.errors import Exceeded, Refusal, go_duration
+from brimline.sim.errors import Exceeded, Refusal
 from brimline.sim.faults import Faults
-from brimline.sim.limits import Bucket, Gauge, Meter, Slots, Window
-from brimline.sim.scenario import Change, Model, RequestLimit, TokenLimit
+from brimline.sim.headers import rate_lines
+from brimline.sim.limits import Bucket, Meter, Slots, Window
+from brimline.sim.scenario import Change, Model, PartLimit, RequestLimit, TokenLimit
 
 T = TypeVar("T")
+
+
+class Demand(NamedTuple):
+    """What a request is charged when it arrives."""
+
+    tokens: int = 0
+    """As the limit on all tokens charges it."""
+    input_tokens: int = 0
 
 
 class Desk(Generic[T]):
@@ -26,14 +35,14 @@ class Desk(Generic[T]):
         self._changes = sorted(changes, key=lambda change: change.at.ns, reverse=True)
         self._requests: Bucket | None = None
         self._tokens: Bucket | None = None
+        self._input: Bucket | None = None
+        self._output: Bucket | None = None
         self._window: Window | None = None
         self._refuses = False
         self._set(first, model)
 
     def __repr__(self) -> str:
-        return (
-            f"Desk({self.name!r}, {self._meters(0)}, busy={self.slots.busy}, waiting={len(self.slots.line)})"
-        )
+        return f"Desk({self.name!r}, {self._meters(Demand())}, busy={self.slots.busy}, waiting={len(self.slots.line)})"
 
     def advance(self, now: int) -> None:
         """Bring the limits up to date: each change takes effect at its own moment, not at `now`."""
@@ -41,10 +50,13 @@ class Desk(Generic[T]):
             change = self._changes.pop()
             self._set(self._first + change.at.ns, change)
 
-    def limited(self, now: int, tokens: int) -> Refusal | None:
+    def limited(self, now: int, demand: Demand) -> Refusal | None:
         """The refusal by the limit that lasts longest, if any refuses."""
         worst: tuple[int, Meter, int] | None = None
-        for meter, cost in self._meters(tokens):
+        meters = self._meters(demand)
+        if self._output is not None:
+            meters.append((self._output, 1))  # nobody knows how long the answer will be
+        for meter, cost in meters:
             if not meter.holds(cost):
                 return Refusal("refused", _exceeded(meter, now, cost).never(self.name))
             wait = meter.wait(now, cost)
@@ -58,23 +70,31 @@ class Desk(Generic[T]):
             return Refusal("refused", exceeded.error(self.name, None))
         return None
 
-    def take(self, now: int, tokens: int) -> None:
+    def take(self, now: int, demand: Demand) -> None:
         """Charge a request that was not refused."""
-        for meter, cost in self._meters(tokens):
+        for meter, cost in self._meters(demand):
             meter.take(now, cost)
+
+    def generated(self, now: int, tokens: int) -> None:
+        """Charge an answer, which may leave a debt."""
+        if self._output is not None:
+            self._output.take(now, tokens)
 
     def latency(self, rng: random.Random) -> int:
         """Nanoseconds until the reply to a request that has just taken its slot."""
         crowd = max(0, self.slots.busy - self.model.knee)
         return round(self.model.latency.draw(rng) * SECOND) + crowd * self.model.latency_per_inflight.ns
 
-    def rate_lines(self, now: int) -> str:
-        """The x-ratelimit headers, as OpenAI writes them."""
-        if not self.model.headers:
-            return ""
-        requests = self._requests or self._window
-        lines = _lines("requests", requests.gauge(now)) if requests is not None else ""
-        return lines + (_lines("tokens", self._tokens.gauge(now)) if self._tokens is not None else "")
+    def rate_lines(self, now: int, wall: int) -> str:
+        """The headers that say how the limits stand; `wall` is the Unix time of `now` in nanoseconds."""
+        meters = {
+            "requests": self._requests or self._window,
+            "tokens": self._tokens,
+            "input-tokens": self._input,
+            "output-tokens": self._output,
+        }
+        gauges = {what: meter.gauge(now) for what, meter in meters.items() if meter is not None}
+        return rate_lines(self.model.headers, gauges, wall)
 
     def retry_lines(self, wait: int | None) -> str:
         """The headers that say when to come back, rounded up; none if nobody knows."""
@@ -85,9 +105,14 @@ class Desk(Generic[T]):
             return seconds
         return f"retry-after-ms: {-(-wait // 1_000_000)}\r\n{seconds}"
 
-    def _meters(self, tokens: int) -> list[tuple[Meter, int]]:
-        """Each limit with what one request costs it."""
-        costs = (self._requests, 1), (self._tokens, tokens), (self._window, 1)
+    def _meters(self, demand: Demand) -> list[tuple[Meter, int]]:
+        """Each limit that is charged on arrival, with what one request costs it."""
+        costs = (
+            (self._requests, 1),
+            (self._tokens, demand.tokens),
+            (self._input, demand.input_tokens),
+            (self._window, 1),
+        )
         return [(meter, cost) for meter, cost in costs if meter is not None]
 
     def _set(self, now: int, limits: Model | Change) -> None:
@@ -96,6 +121,10 @@ class Desk(Generic[T]):
         if limits.tokens is not None:
             self._tokens = _refitted(self._tokens, "tokens", limits.tokens, now)
             self.charge = limits.tokens.charge
+        if limits.input is not None:
+            self._input = _refitted(self._input, "input tokens", limits.input, now)
+        if limits.output is not None:
+            self._output = _refitted(self._output, "output tokens", limits.output, now)
         if limits.window is not None:
             limit, length = limits.window.limit, limits.window.length
             self._window = self._window or Window(limit, length)
@@ -105,7 +134,9 @@ class Desk(Generic[T]):
             self._refuses = limits.concurrency.over == "refuse"
 
 
-def _refitted(bucket: Bucket | None, what: str, limit: RequestLimit | TokenLimit, now: int) -> Bucket:
+def _refitted(
+    bucket: Bucket | None, what: str, limit: RequestLimit | TokenLimit | PartLimit, now: int
+) -> Bucket:
     if bucket is None:
         return Bucket(what, limit.rate, limit.size, now)
     bucket.change(now, limit.rate, limit.size)
@@ -115,11 +146,3 @@ def _refitted(bucket: Bucket | None, what: str, limit: RequestLimit | TokenLimit
 def _exceeded(meter: Meter, now: int, cost: int) -> Exceeded:
     gauge = meter.gauge(now)
     return Exceeded(meter.name, gauge.limit, max(0, gauge.limit - gauge.remaining), cost)
-
-
-def _lines(what: str, gauge: Gauge) -> str:
-    return (
-        f"x-ratelimit-limit-{what}: {gauge.limit}\r\n"
-        f"x-ratelimit-remaining-{what}: {gauge.remaining}\r\n"
-        f"x-ratelimit-reset-{what}: {go_duration(gauge.reset)}\r\n"
-    )

@@ -130,7 +130,7 @@ class Exceeded(NamedTuple):
         )
 
     def _error(self, message: str) -> ApiError:
-        what = "tokens" if self.name.startswith("tokens") else "requests"
+        what = "tokens" if "tokens" in self.name else "requests"
         return ApiError(429, message, type=what, code="rate_limit_exceeded")
 
 

@@ -62,7 +62,8 @@ class Bucket:
     def name(self) -> str:
         """As OpenAI calls it: "requests per min (RPM)"."""
         per = {"s": "sec", "h": "hour"}.get(self._rate.period, self._rate.period)
-        return f"{self._what} per {per} ({self._what[0].upper()}P{per[0].upper()})"
+        initials = "".join(word[0].upper() for word in self._what.split())
+        return f"{self._what} per {per} ({initials}P{per[0].upper()})"
 
     def holds(self, cost: int) -> bool:
         """Whether the cost can ever fit: it is within the bucket, or within one period's amount."""

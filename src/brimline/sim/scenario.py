@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from brimline.sim.amounts import SECOND, Latency, Rate, Span, Spread
+from brimline.sim.headers import Headers
 from brimline.sim.tables import ScenarioError, read_struct, suggest
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -64,6 +65,23 @@ class TokenLimit(msgspec.Struct, frozen=True, kw_only=True):
     """The size; ten seconds' worth unless given."""
     charge: Literal["max_tokens", "actual"] = "max_tokens"
     """Input plus the `max_tokens` asked for (0 if none), or input plus the output that will really come."""
+
+    @property
+    def size(self) -> int:
+        """Tokens in a full bucket."""
+        return self.bucket or self.rate.worth(seconds=10)
+
+
+class PartLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket of the tokens that go in, or of those that come out, as Anthropic has them.
+
+    Input is charged when a request arrives, output when it has been generated: a request is admitted as long as
+    anything is left for output, and a long answer leaves a debt.
+    """
+
+    rate: Rate
+    bucket: Positive | None = None
+    """The size; ten seconds' worth unless given."""
 
     @property
     def size(self) -> int:
@@ -133,10 +151,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """The length of a lorem reply."""
     requests: RequestLimit | None = None
     tokens: TokenLimit | None = None
+    input: PartLimit | None = None
+    output: PartLimit | None = None
     window: WindowLimit | None = None
     concurrency: Concurrency | None = None
-    headers: bool = True
-    """Whether 200s and 429s carry x-ratelimit headers."""
+    headers: Headers = Headers.OPENAI
+    """The form of the headers about limits on 200s and 429s, or none."""
     retry_after: Literal["ms", "s", "none"] = "ms"
     """What a 429 says: retry-after-ms and retry-after, whole seconds alone, or nothing."""
     max_context: Positive | None = None
@@ -174,6 +194,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "*"
     requests: RequestLimit | None = None
     tokens: TokenLimit | None = None
+    input: PartLimit | None = None
+    output: PartLimit | None = None
     window: WindowLimit | None = None
     concurrency: Concurrency | None = None
 

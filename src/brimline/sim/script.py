@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from brimline.sim.amounts import SECOND
 from brimline.sim.errors import SERVER_ERROR, ApiError
+from brimline.sim.headers import http_date
 from brimline.sim.replies import Answer, Call, Choice, Usage
 
 Ending = Literal["keep", "close", "reset", "stall"]
@@ -45,17 +47,23 @@ class Letterhead(NamedTuple):
     """What stands on every reply to one request."""
 
     number: int
-    created: int
-    """Unix time in seconds."""
+    wall: int
+    """When the script starts, Unix time in nanoseconds."""
     model: str = ""
     rates: str = ""
-    """The x-ratelimit and retry-after lines."""
+    """The lines about limits and retry-after."""
+
+    @property
+    def created(self) -> int:
+        """Unix time in seconds."""
+        return self.wall // SECOND
 
     def head(self, status: int, latency: int, length: int | None, media: str = "application/json") -> bytes:
         """Status line and headers; chunked when the length is None. `latency` in nanoseconds."""
         size = f"content-length: {length}" if length is not None else "transfer-encoding: chunked"
+        date = http_date((self.wall + latency) // SECOND)
         return (
-            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: {media}\r\n{size}\r\n{_VENDOR}"
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ndate: {date}\r\ncontent-type: {media}\r\n{size}\r\n{_VENDOR}"
             f"openai-processing-ms: {latency // 1_000_000}\r\nx-request-id: req_sim{self.number:025d}\r\n"
             f"{self.rates}\r\n"
         ).encode()

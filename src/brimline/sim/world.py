@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from brimline.sim.amounts import SECOND
 from brimline.sim.chat import Chat, digest
-from brimline.sim.desk import Desk
+from brimline.sim.desk import Demand, Desk
 from brimline.sim.errors import (
     NO_KEY,
     SERVER_ERROR,
@@ -112,6 +112,8 @@ class World:
             desk.slots.abandon(exchange)
             return []
         desk.advance(now)
+        if exchange.usage is not None:
+            desk.generated(now, exchange.usage.output_tokens)
         moved = desk.slots.leave()
         for each in moved:
             self._begin(now, each)
@@ -151,8 +153,8 @@ class World:
     def _admit(self, now: int, desk: Desk[Exchange], chat: Chat, exchange: Exchange) -> Refusal | None:
         """Ask the limits, then the faults at the door; charge only if nobody refuses."""
         desk.advance(now)
-        tokens = self._charge(desk, chat, exchange)
-        refusal = desk.limited(now, tokens)
+        demand = Demand(self._charge(desk, chat, exchange), chat.input_tokens)
+        refusal = desk.limited(now, demand)
         if refusal is not None:
             return refusal
         rule = desk.faults.strike(now - (self.first or 0), self._rng, chat, exchange.key)
@@ -160,7 +162,7 @@ class World:
             exchange.kind = rule.kind
             refusal = refuse(rule, desk.name)
         if refusal is None:
-            desk.take(now, tokens)
+            desk.take(now, demand)
         return refusal
 
     def _charge(self, desk: Desk[Exchange], chat: Chat, exchange: Exchange) -> int:
@@ -184,7 +186,7 @@ class World:
         assert chat is not None
         exchange.began = now
         latency = desk.latency(self._rng)
-        letter = self._letter(now, exchange, desk.rate_lines(now))
+        letter = self._letter(now, exchange, desk.rate_lines(now, self._epoch + now))
         if exchange.kind == "500":
             exchange.script = error_script(letter, SERVER_ERROR, latency)
         elif exchange.kind == "html502":
@@ -197,13 +199,16 @@ class World:
 
     def _refusal_script(self, now: int, exchange: Exchange, refusal: Refusal) -> Script:
         desk = self._desks.get(exchange.model)
-        lines = desk.rate_lines(now) if desk is not None and refusal.error.status == 429 else ""
+        lines = (
+            desk.rate_lines(now, self._epoch + now)
+            if desk is not None and refusal.error.status == 429
+            else ""
+        )
         lines += desk.retry_lines(refusal.wait) if desk is not None else ""
         return error_script(self._letter(now, exchange, lines), refusal.error)
 
     def _letter(self, now: int, exchange: Exchange, rates: str) -> Letterhead:
-        created = (self._epoch + now) // SECOND
-        return Letterhead(exchange.number, created, exchange.model, rates)
+        return Letterhead(exchange.number, self._epoch + now, exchange.model, rates)
 
     def _desk(self, now: int, name: str) -> Desk[Exchange] | None:
         desk = self._desks.get(name)
