@@ -2,7 +2,7 @@
 
 import pytest
 
-from brimline.config.limits import CONCURRENCY, LimitRule, limits_for
+from brimline.config.limits import LimitRule, limits_for
 from brimline.core.quota import parse_quotas
 
 
@@ -17,8 +17,8 @@ def quotas(model, *rules):
 
 def test_without_a_rule_nothing_is_declared_and_the_model_is_its_own_scope():
     limits = limits_for("lab/x", [rule("lab/y", "5/s", concurrency=1, scope="s")])
-    assert (limits.quotas, limits.concurrency, limits.scope) == ((), CONCURRENCY, "lab/x")
-    assert limits.sources == {"concurrency": "default"}
+    assert (limits.quotas, limits.concurrency, limits.scope) == ((), None, "lab/x")
+    assert limits.sources == {"concurrency": "learned"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_higher_rank_replaces_what_lower_ones_say_of_the_same_thing():
     ]
     assert sorted(quotas("lab/x", *rules)) == ["5 tokens/min", "8/s", "9/min"]
     sources = limits_for("lab/x", rules).sources
-    assert sources == {"concurrency": "default", "9/min": "*", "8/s": "lab/*", "5 tokens/min": "lab/x"}
+    assert sources == {"concurrency": "learned", "9/min": "*", "8/s": "lab/*", "5 tokens/min": "lab/x"}
 
 
 def test_a_rule_that_declares_no_rate_leaves_the_rates_as_they_are():

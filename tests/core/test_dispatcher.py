@@ -82,7 +82,7 @@ def test_waits_for_a_slot_when_concurrency_binds(bench):
     lane = bench.lane(concurrency=2, count=3)
     first, _ = bench.starts()
     assert bench.step == IDLE
-    assert lane.scope.blocked == "concurrency 2"
+    assert lane.scope.blocked.words == "concurrency 2"
     bench.conclude(bench.dispatcher.settle(0, first, OK))
     assert bench.starts() == [], "the slot is taken until it is released"
     bench.dispatcher.release(first)
@@ -96,7 +96,7 @@ def test_asks_for_requests_early_and_once(bench):
     bench.dispatcher.offer(lane, [Request(id=n, model="lab/a", messages=()) for n in range(10)])
     steps = [bench.dispatcher.next(0) for _ in range(8)]
     assert [type(step) for step in steps] == [Start] * 6 + [NeedRequests, Start]
-    assert steps[6].room == 6
+    assert steps[6].room == 8, "with 6 in flight it likes to hold 12"
 
 
 def test_a_slow_model_never_holds_up_a_fast_one(bench):

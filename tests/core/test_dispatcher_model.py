@@ -22,10 +22,12 @@ from hypothesis.stateful import (
 
 from brimline.core.breaker import THRESHOLD
 from brimline.core.dispatcher import Dispatcher
+from brimline.core.estimate import measure
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limiter import GUARD, SLOTS
-from brimline.core.limits import Demand, LimitSet
+from brimline.core.limits import LimitSet
+from brimline.core.permit import Demand
 from brimline.core.quota import Dimension
 from brimline.core.retry import RetryPolicy
 from brimline.core.scope import LimitScope
@@ -408,8 +410,12 @@ class Scheduling(RuleBasedStateMachine):
             self.leave(flight)
 
     def check_turns(self, line, ticket):
-        """The highest priority goes first; among equals each lane has its turn."""
+        """The highest priority goes first; among equals each lane has its turn; and a small one passes a large one."""
         scope, priority = line.lane.scope, ticket.request.priority
+        if self.passes(scope, ticket):
+            REACHED["passed"] += 1
+            line.passed = 0
+            return
         rivals = [other for other in self.lines.values() if other.lane.scope is scope and other.waiting]
         for other in rivals:
             highest = max(ticket.request.priority for ticket in other.waiting)
@@ -420,6 +426,13 @@ class Scheduling(RuleBasedStateMachine):
                 REACHED["turns taken"] += 1
                 assert other.passed < len(self.lines), "a lane is starved"
         line.passed = 0
+
+    def passes(self, scope, ticket):
+        """Whether a request went before a larger one that had to wait for tokens, and not for too long."""
+        large = scope._large
+        if large is None or large not in large.lane.queue or self.now >= scope._due:
+            return False
+        return _size(ticket) < _size(large) and self.earliest(scope, large) > self.now
 
     def leave(self, flight):
         flight.left_at = self.now
@@ -449,7 +462,8 @@ class Scheduling(RuleBasedStateMachine):
         assert not line.asked, "asked once at a time"
         assert lane.closed is None
         assert not lane.exhausted
-        assert 0 < room <= self.room - len(line.waiting), (
+        likes = max(self.room, 2 * lane.scope.limits.in_flight)
+        assert 0 < room <= likes - len(line.waiting), (
             f"no more than there is room for: {room} {self.room} {lane} {line}"
         )
         line.asked = room
@@ -588,7 +602,9 @@ class Scheduling(RuleBasedStateMachine):
                 self.line(ticket).waiting.add(ticket)
                 if ticket.lane.scope.limits.counts_tokens:
                     estimator = self.dispatcher._estimators[ticket.lane.model]
-                    assert ticket.demand == estimator.demand(ticket.request, ticket.responses)
+                    assert self.dispatcher._demand(ticket) == estimator.demand(
+                        measure(ticket.request, ticket.responses)
+                    )
             case TryAgain(ticket, _, when):
                 line = self.line(ticket)
                 if when > self.now:
@@ -647,7 +663,7 @@ class Scheduling(RuleBasedStateMachine):
             if scope.pick() is None:
                 continue
             when = self.possible(scope)
-            REACHED["waits for tokens"] += "tokens" in scope.blocked
+            REACHED["waits for tokens"] += "tokens" in scope.blocked.words
             place = self.places[scope.key.endpoint]
             if when is None or place.probes:
                 continue
@@ -677,10 +693,18 @@ class Scheduling(RuleBasedStateMachine):
         """When the scope's limits let its next request go; None: not before a slot is free."""
         if sum(flight.scope == scope.key for flight in self.flights.values()) >= self.concurrency[scope.key]:
             return None
-        demand = scope.pick().queue.peek().demand
-        limits = scope.limits
-        moments = [limiter.earliest(self.now, demand[limiter.quota.dimension]) for limiter in limits.limiters]
-        return max([limits._closed_until, *moments])
+        head = scope.pick().queue.peek()
+        first = self.earliest(scope, head)
+        if scope._large is not head or self.now >= scope._due:
+            return first
+        passing = [self.earliest(scope, small) for lane in scope.lanes for small in lane.queue.smaller(head)]
+        return min([first, *(when for when in passing if when < scope._due)])
+
+    def earliest(self, scope, ticket):
+        """When the scope's limits let a request go."""
+        limiters, demand = scope.limits.limiters, scope.limits.fitted(self.dispatcher._demand(ticket))
+        moments = [limiter.earliest(self.now, demand[limiter.quota.dimension]) for limiter in limiters]
+        return max([scope.limits._closed_until, *moments])
 
     # And in the end everything is through.
 
@@ -716,6 +740,10 @@ class Scheduling(RuleBasedStateMachine):
         event(f"attempt {min(max([a.number for a in self.attempts], default=0), 5)} was the highest")
 
 
+def _size(ticket):
+    return 0 if ticket.size is None else ticket.size.weight.bit_length()
+
+
 def tickets_of(verdict):
     return verdict.tickets if isinstance(verdict, Stopped) else (verdict.ticket,)
 
@@ -729,6 +757,7 @@ ENOUGH = {
     "tries due": 40,
     "holds": 80,
     "priorities decided": 1000,
+    "passed": 20,
     "turns taken": 600,
     "at full concurrency": 80,
     "windows full of 2/s": 10,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brimline.core.limits import Demand, LimitSet, NotUntil, Permit
+from brimline.core.limits import LimitSet
+from brimline.core.permit import Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, parse_quotas
 from brimline.core.time import MINUTE, SECOND
 from brimline.types import Usage
@@ -56,10 +57,10 @@ def test_a_refusal_names_what_binds():
     limits = limit_set("2/s, 100 tokens/min burst 100", concurrency=3)
     assert isinstance(limits.acquire(0, Demand(tokens=1)), Permit)
     assert isinstance(limits.acquire(0, Demand(tokens=90)), Permit)
-    assert limits.acquire(0, Demand(tokens=1)).why == "limit 2/s"
-    assert limits.acquire(0, Demand(tokens=50)).why == "limit 100 tokens/min"
+    assert limits.acquire(0, Demand(tokens=1)).by.words == "limit 2/s"
+    assert limits.acquire(0, Demand(tokens=50)).by.words == "limit 100 tokens/min"
     assert isinstance(limits.acquire(MINUTE, Demand(tokens=1)), Permit)
-    assert limits.acquire(MINUTE, Demand(tokens=1)) == NotUntil(None, "concurrency 3")
+    assert limits.acquire(MINUTE, Demand(tokens=1)) == NotUntil(None, Reason("concurrency 3"), is_slot=True)
 
 
 def test_a_permit_is_settled_exactly_once_and_released_exactly_once():
@@ -97,7 +98,7 @@ def test_settling_books_what_was_used():
 def test_input_and_output_are_counted_apart():
     limits = limit_set("100 input tokens/min, 50 output tokens/min")
     limits.settle(limits.acquire(0, Demand(1, 20, 10, 10)), Usage(input_tokens=10, output_tokens=50))
-    assert limits.acquire(0, Demand(1, 10, 10, 0)).why == "limit 50 output tokens/min"
+    assert limits.acquire(0, Demand(1, 10, 10, 0)).by.words == "limit 50 output tokens/min"
 
 
 def test_a_demand_beyond_the_amount_is_impossible_and_says_by_which_quota():

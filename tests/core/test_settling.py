@@ -4,7 +4,8 @@ import random
 
 from brimline.core.dispatcher import Dispatcher
 from brimline.core.limiter import Limiter
-from brimline.core.limits import Demand, LimitSet, NotUntil, Permit
+from brimline.core.limits import LimitSet
+from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.retry import RetryPolicy
 from brimline.core.scope import STARVED, LimitScope

@@ -192,7 +192,7 @@ async def test_news_of_a_stop_do_not_wait_for_another_runs_disk(lab):
             await asyncio.sleep(1e6)
 
     lab.script = lambda exchange: Reply(AUTH if exchange.request.model == "lab/bad" else None, latency=1.0)
-    async with engine_over(lab) as engine:
+    async with engine_over(lab, concurrency=32) as engine:
         stuck = await open_run(engine, requests(50, "lab/bad"), Stuck())
         run = await open_run(engine, requests(50), Notebook())
         await run.done.wait()

@@ -83,6 +83,6 @@ def check(exchanges, usages, quota):
         assert most_in_any_window([exchange.left_at for exchange in exchanges], window) <= quota.amount
         return
     for exchange in exchanges:
-        ended = [other for other in exchanges if other.ended_at <= exchange.began_at]
+        ended = [other for other in exchanges if other.ended_at < exchange.began_at]
         known = sum(count(usages[other]) for other in ended if other.left_at > exchange.began_at - window)
         assert known <= quota.amount

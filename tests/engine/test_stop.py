@@ -146,7 +146,7 @@ async def test_stopping_one_run_leaves_the_others(lab):
 async def test_a_probe_that_is_dropped_makes_room_for_another(lab):
     """The endpoint was down, one run's probe is in flight, and just that run is stopped."""
     lab.script = lambda exchange: Reply(DOWN, leaves=False) if exchange.began_at < 1 else Reply(latency=50.0)
-    async with engine_over(lab) as engine:
+    async with engine_over(lab, concurrency=32) as engine:
         one = await open_run(engine, requests(20))
         other = await open_run(engine, requests(20, "lab/b"))
         await asyncio.sleep(2)

@@ -261,25 +261,26 @@ FULL = {"x_ratelimit_limit_tokens_generated": "600", "x_ratelimit_remaining_toke
     [
         (openai("rate limit exceeded, please try again later"), FULL | {"x_ratelimit_remaining_tokens_generated": "0"}, "output_tokens", None),
         (openai("rate limit exceeded"), {"anthropic_ratelimit_requests_remaining": "0", "anthropic_ratelimit_requests_limit": "50",
-            "anthropic_ratelimit_requests_reset": "2026-10-21T07:28:12Z", "date": DATE}, "requests", 12 * S),
+            "anthropic_ratelimit_requests_reset": "2026-10-21T07:28:12Z", "date": DATE}, "requests", None),
         (openai("rate limit exceeded"), {"x_ratelimit_limit_requests_day": "100", "x_ratelimit_remaining_requests_day": "0", "x_ratelimit_reset_requests_day": "3600",
-            "x_ratelimit_limit_requests_minute": "10", "x_ratelimit_remaining_requests_minute": "9", "x_ratelimit_reset_requests_minute": "6"}, "requests", 3600 * S),
+            "x_ratelimit_limit_requests_minute": "10", "x_ratelimit_remaining_requests_minute": "9", "x_ratelimit_reset_requests_minute": "6"}, "requests", None),
         (openai("no", "requests"), {"x_ratelimit_remaining_requests_day": "0", "x_ratelimit_reset_requests_day": "3600",
             "x_ratelimit_remaining_requests_minute": "0", "x_ratelimit_reset_requests_minute": "6"}, "requests", 3600 * S),
         (openai("no"), {"x_ratelimit_limit_requests": "9", "x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "1s",
             "x_ratelimit_limit_tokens": "9", "x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "2s"}, None, None),
         (openai("no", "requests"), {"x_ratelimit_limit_requests": "600", "x_ratelimit_remaining_requests": "500", "x_ratelimit_reset_requests": "10s"}, "requests", None),
-        (openai("no", "tokens"), {"x_ratelimit_limit_tokens": "600", "x_ratelimit_remaining_tokens": "200", "x_ratelimit_reset_tokens": "40s"}, "tokens", 40 * S),
+        (openai("no", "tokens"), {"x_ratelimit_limit_tokens": "600", "x_ratelimit_remaining_tokens": "200", "x_ratelimit_reset_tokens": "40s"}, "tokens", None),
         (openai("no"), {"x_ratelimit_limit": "600", "x_ratelimit_remaining": "500", "x_ratelimit_reset": "10"}, None, None),
-        (openai("no"), {"x_ratelimit_limit": "2", "x_ratelimit_remaining": "0", "x_ratelimit_reset": "1792567681", "date": DATE}, "requests", S),
+        (openai("no"), {"x_ratelimit_limit": "2", "x_ratelimit_remaining": "0", "x_ratelimit_reset": "1792567681", "date": DATE}, "requests", None),
+        (openai("no", "requests"), {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "7s"}, "requests", 7 * S),
         (openai("Rate limit exceeded: free-models-per-min. ", None, 429, metadata={"headers": {
-            "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1792567710000"}}), {"date": DATE}, "requests", 30 * S),
+            "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1792567710000"}}), {"date": DATE}, "requests", None),
         (openai("no", None, 429, metadata={"headers": {"X-RateLimit-Limit": 20, "X-RateLimit-Reset": None}}), {}, None, None),
         (openai("no", None, 429, metadata={"headers": ["X"]}), {}, None, None),
     ],
 )  # fmt: skip
 def test_headers_say_what_ran_out_where_the_error_does_not(body, headers, dimension, wait):
-    """And where most is left, they say that it was something else."""
+    """Their reset is a wait only where the limit cannot be followed: it is the time to a whole bucket."""
     fault = decode(429, body, **headers)
     assert (fault.kind, fault.dimension, fault.retry_after) == ("rate_limited", dimension, wait)
 

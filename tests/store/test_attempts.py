@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brimline.core.limits import Demand
+from brimline.core.permit import Demand
 from brimline.store import attempts
 from brimline.store.attempts import GRAINS, AttemptsLog, History, Used, name_request, read_history
 from tests.store.outcomes import request

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from brimline.core.lane import Ticket
+from brimline.core.lane import Attempt, Ticket
 from brimline.testing.scripted import FOREVER, Reply, ScriptedEndpoint, in_turn
 from brimline.types import Advert, Fault, FaultKind, Request, Response
 
@@ -18,7 +18,8 @@ def ticket(text="hello", **kind):
 async def exchange(lab, ticket, timeout=600.0):
     left = []
     now = asyncio.get_running_loop().time
-    result = await lab.live().exchange(ticket, lambda: left.append(now()), timeout)
+    attempt = Attempt(ticket, None, started=0, probe=False)
+    result = await lab.live().exchange(attempt, lambda: left.append(now()), timeout)
     return result, left, now()
 
 

@@ -90,8 +90,9 @@ def _model(config: Config, model: str) -> Iterator[str]:
     limits = config.limits(model)
     yield f"{model}:"
     shared = "" if limits.scope == model else f", shared under the name '{limits.scope}'"
-    yield f"  concurrency {limits.concurrency}  ({limits.sources['concurrency']}){shared}"
+    concurrency = "as many as it bears" if limits.concurrency is None else limits.concurrency
+    yield f"  concurrency {concurrency}  ({limits.sources['concurrency']}){shared}"
     for quota in limits.quotas:
         yield f"  {quota.explain()}  ({limits.sources[str(quota)]})"
     if not limits.quotas:
-        yield "  no quota declared"
+        yield "  no quota declared: what is advertised and learned holds"

@@ -8,9 +8,6 @@ from brimline.config.section import Section
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.errors import ConfigError
 
-CONCURRENCY = 32
-"""Attempts in flight for each model where nothing is declared."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRule:
@@ -49,13 +46,13 @@ class ModelLimits:
     Attributes:
         scope: Name of the scope; the model reference itself unless it is shared.
         quotas: Its quotas.
-        concurrency: Attempts in flight at once.
+        concurrency: Attempts in flight at once, or None: it is learned.
         sources: For each quota, and for `concurrency`, where it was said.
     """
 
     scope: str
     quotas: tuple[Quota, ...]
-    concurrency: int
+    concurrency: int | None
     sources: dict[str, str]
 
 
@@ -68,7 +65,8 @@ def limits_for(model: str, rules: Iterable[LimitRule]) -> ModelLimits:
     """
     said: dict[Dimension, dict[int, tuple[Quota, str]]] = {}
     ranks: dict[Dimension, int] = {}
-    concurrency, concurrency_source, scope = CONCURRENCY, "default", model
+    concurrency: int | None = None
+    concurrency_source, scope = "learned", model
     for rule in sorted((rule for rule in rules if rule.matches(model)), key=lambda rule: rule.weight):
         for quota in rule.quotas:
             if ranks.setdefault(quota.dimension, rule.rank) < rule.rank:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from brimline.core.breaker import Breaker
-from brimline.core.estimate import Estimator
+from brimline.core.estimate import Estimator, measure
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
-from brimline.core.limits import LimitSet, NotUntil
+from brimline.core.limits import LimitSet
+from brimline.core.permit import Binding, Demand, NotUntil, Permit, Reason
 from brimline.core.retry import GiveUp, RetryPolicy, Rng
 from brimline.core.scope import LimitScope, Scope
 from brimline.core.steps import (
@@ -35,6 +36,9 @@ from brimline.core.steps import (
 )
 from brimline.core.time import HOUR
 from brimline.types import Fault, FaultKind, Request, Response, Usage
+
+ONE = Demand()
+DOWN = Reason("the endpoint does not answer")
 
 
 class Dispatcher:
@@ -145,29 +149,57 @@ class Dispatcher:
         """Start the scope's next attempt, or note what is in its way."""
         lane = scope.pick()
         if lane is None:
-            scope.blocked = ""
+            scope.blocked = None
             return None
         breaker = self._breakers[scope.key.endpoint]
         when = breaker.earliest(now)
         if when is None or when > now:
-            self._park(scope, when, "the endpoint does not answer")
+            self._park(scope, when, DOWN)
             return None
         scope.limits.linger(now)
-        permit = scope.limits.acquire(now, lane.queue.peek().demand)
-        if isinstance(permit, NotUntil):
-            self._park(scope, permit.when, permit.why)
-            return None
-        scope.blocked, scope.wake_at = "", None
-        ticket = lane.queue.pop()
-        scope.turn(lane)
+        ticket = lane.queue.peek()
+        answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+        if isinstance(answer, NotUntil):
+            passing = self._pass(now, scope, ticket, answer)
+            if isinstance(passing, NotUntil):
+                scope.wants_slot = passing.is_slot
+                self._park(scope, passing.when, answer.by)
+                return None
+            ticket, answer = passing
+        scope.blocked, scope.wake_at = None, None
+        return self._begin(ticket, answer, now=now, probe=breaker.start())
+
+    def _pass(
+        self, now: int, scope: Scope, large: Ticket, until: NotUntil
+    ) -> tuple[Ticket, Permit] | NotUntil:
+        """Let a smaller ticket pass one that waits for tokens, unless it has waited long; or say when to look again."""
+        if not until.is_size or until.when is None:
+            return until
+        due = scope.passing_ends(now, large, until.when)
+        for ticket in (
+            [small for lane in scope.lanes for small in lane.queue.smaller(large)] if now < due else []
+        ):
+            answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+            if isinstance(answer, Permit):
+                return ticket, answer
+            if answer.when is not None and answer.when < min(until.when, due):
+                until = answer
+        return until
+
+    def _begin(self, ticket: Ticket, permit: Permit, *, now: int, probe: bool) -> Attempt:
+        """Take a ticket out of its queue and start its next attempt."""
+        lane = ticket.lane
+        lane.queue.remove(ticket)
+        lane.scope.turn(lane)
         if lane.wants:
             self._hungry.append(lane)
         ticket.attempts += 1
-        return Attempt(ticket, permit, started=now, probe=breaker.start())
+        ticket.demand = permit.demand
+        return Attempt(ticket, permit, started=now, probe=probe)
 
-    def _park(self, scope: Scope, when: int | None, why: str) -> None:
+    def _park(self, scope: Scope, when: int | None, by: Binding) -> None:
         """Look at the scope again at `when`; None: when a slot is released or a probe has ended."""
-        scope.blocked = why
+        scope.blocked = by
         if scope.wake_at != when:
             scope.wake_at = when
             if when is not None:
@@ -217,14 +249,24 @@ class Dispatcher:
         if lane.closed is not None:
             return self._drop(ticket)
         limits = lane.scope.limits
-        if limits.counts_tokens:
-            ticket.demand = self._estimators[lane.model].demand(ticket.request, ticket.responses)
-        if (quota := limits.impossible(ticket.demand)) is not None:
-            needs = ticket.demand[quota.dimension]
+        ticket.size = measure(ticket.request, ticket.responses) if limits.counts_tokens else None
+        demand = self._demand(ticket)
+        if (quota := limits.impossible(demand)) is not None:
+            needs = demand[quota.dimension]
             fault = Fault(FaultKind.TOO_LONG, f"needs about {needs} tokens, more than {quota} ever allows")
             return self._finish(ticket, fault)
         self._queue(ticket, first=first)
         return None
+
+    def _demand(self, ticket: Ticket) -> Demand:
+        """Return what the ticket's next exchange needs, as far as anybody limits it."""
+        lane = ticket.lane
+        limits = lane.scope.limits
+        if not limits.counts_tokens:
+            return ONE
+        # What came before tokens were limited keeps its place in the queue.
+        size = measure(ticket.request, ticket.responses) if ticket.size is None else ticket.size
+        return self._estimators[lane.model].demand(size)
 
     # What follows from an attempt.
 
@@ -234,6 +276,9 @@ class Dispatcher:
 
     def settle(self, now: int, attempt: Attempt, result: Response | Fault) -> Verdict:
         """Settle an ended attempt's permit and say what follows; its slot stays taken until `release`."""
+        scope = attempt.ticket.lane.scope
+        if attempt.adverts and scope.limits.hear(now, attempt.permit, attempt.adverts):
+            self._revise(scope)
         if isinstance(result, Response):
             return self._succeed(now, attempt, result)
         return self._fail(now, attempt, result)
@@ -242,7 +287,7 @@ class Dispatcher:
         """Free the attempt's slot."""
         scope = attempt.ticket.lane.scope
         scope.limits.release(attempt.permit)
-        if scope.wake_at is None:
+        if scope.wake_at is None or scope.wants_slot:
             self._ready(scope)
 
     def proceed(self, ticket: Ticket) -> Verdict | None:
@@ -263,9 +308,10 @@ class Dispatcher:
         ticket = attempt.ticket
         lane = ticket.lane
         lane.scope.accept()
+        lane.scope.limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
-        if response.usage is not None and ticket.demand.tokens:
-            self._estimators[lane.model].learn(ticket.demand, response.usage)
+        if response.usage is not None and ticket.size is not None:
+            self._estimators[lane.model].learn(ticket.size, response.usage)
         self._settle(attempt, response.usage)
         ticket.clock(attempt.started, now)
         ticket.answer(response)
@@ -284,16 +330,24 @@ class Dispatcher:
         else:
             self._endpoint_lives(attempt, replied=fault.http_status is not None)
         if consequence.reach is Reach.SCOPE:
-            hopeless = scope.refuse(
-                now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
-            )
-            self._revise(scope)
+            return self._refused(now, attempt, fault)
         if hopeless is not None:
             return self._stop(ticket, hopeless, consequence.reach)
         is_outage = consequence.reach is Reach.ENDPOINT and self._breakers[scope.key.endpoint].is_open
         if is_outage or not consequence.counts:
             return self._again(now, ticket, fault, now)
         return self._try_again(now, attempt, fault)
+
+    def _refused(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
+        ticket = attempt.ticket
+        scope = ticket.lane.scope
+        verdict = scope.refuse(
+            now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
+        )
+        self._revise(scope)
+        if isinstance(verdict, Fault):
+            return self._stop(ticket, verdict, Reach.SCOPE)
+        return self._again(now, ticket, fault, verdict.when)
 
     def _try_again(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
         ticket = attempt.ticket

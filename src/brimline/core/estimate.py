@@ -6,9 +6,9 @@ learned from the provider's own counts; the output by what the model has been pr
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from brimline.core.limits import Demand
+from brimline.core.permit import Demand
 from brimline.types import Message, Request, Response, Usage
 
 BYTES_PER_TOKEN = 4.0
@@ -23,32 +23,57 @@ IMAGE_TOKENS = 1000
 MEMORY = 50
 """About so many exchanges are remembered."""
 
+PRIOR = 1000
+"""What is thought before anything is known weighs as much as so many tokens."""
+
+
+class Size(NamedTuple):
+    """What is known of an exchange before it is sent."""
+
+    text: int
+    """Bytes of text."""
+    images: int
+    most: int
+    """The `max_tokens` that the user gave; 0: none."""
+
+    @property
+    def weight(self) -> int:
+        """About how many tokens it may take, to compare requests by."""
+        return self.text // 4 + self.images * IMAGE_TOKENS + self.most
+
+
+def measure(request: Request, responses: Iterable[Response] = ()) -> Size:
+    """Return the size of the next exchange of `request` after `responses`."""
+    answered = [_size(response.text) for response in responses]
+    size, images = _measure(request.messages)
+    size += sum(answered) + sum(len(turn.encode()) for turn in request.follow_ups[: len(answered)])
+    return Size(size, images, _max_tokens(request.params))
+
 
 class Estimator:
     """What one model's exchanges take."""
 
-    __slots__ = ("_output", "_ratio")
+    __slots__ = ("_bytes", "_output", "_tokens")
 
     def __init__(self) -> None:
-        self._ratio = BYTES_PER_TOKEN
+        self._bytes = PRIOR * BYTES_PER_TOKEN
+        self._tokens = float(PRIOR)
         self._output: float | None = None
 
-    def demand(self, request: Request, responses: Iterable[Response] = ()) -> Demand:
-        """Estimate the next exchange of `request` after `responses`."""
-        answered = [_size(response.text) for response in responses]
-        size, images = _measure(request.messages)
-        size += sum(answered) + sum(len(turn.encode()) for turn in request.follow_ups[: len(answered)])
-        given = _max_tokens(request.params)
-        output = self._output if self._output is not None else min(given or OUTPUT_TOKENS, OUTPUT_TOKENS)
-        output_tokens = round(min(output, given) if given else output)
-        input_tokens = 3 + round(size / self._ratio) + images * IMAGE_TOKENS
-        return Demand(1, input_tokens + output_tokens, input_tokens, output_tokens)
+    def demand(self, size: Size) -> Demand:
+        """Estimate an exchange. The provider is taken to charge `max_tokens` when a request arrives."""
+        most = size.most
+        output = self._output if self._output is not None else min(most or OUTPUT_TOKENS, OUTPUT_TOKENS)
+        output_tokens = round(min(output, most) if most else output)
+        input_tokens = 3 + round(size.text * self._tokens / self._bytes) + size.images * IMAGE_TOKENS
+        return Demand(1, input_tokens + output_tokens, input_tokens, output_tokens, input_tokens + most)
 
-    def learn(self, estimated: Demand, usage: Usage) -> None:
+    def learn(self, size: Size, usage: Usage) -> None:
         """Correct the estimates by what an exchange really took."""
-        if usage.input_tokens > 0:
-            error = (estimated.input_tokens / usage.input_tokens) ** (1 / MEMORY)
-            self._ratio = min(max(self._ratio * error, 0.5), 16.0)
+        tokens = usage.input_tokens - 3 - size.images * IMAGE_TOKENS
+        if tokens > 0 and 0.5 < size.text / tokens < 16:
+            self._bytes += size.text - self._bytes / MEMORY
+            self._tokens += tokens - self._tokens / MEMORY
         previous = usage.output_tokens if self._output is None else self._output
         self._output = previous + (usage.output_tokens - previous) / MEMORY
 
@@ -75,9 +100,9 @@ def _size(content: Any) -> int:
     return 0
 
 
-def _max_tokens(params: Mapping[str, Any]) -> int | None:
+def _max_tokens(params: Mapping[str, Any]) -> int:
     for name in ("max_completion_tokens", "max_tokens"):
         value = params.get(name)
         if isinstance(value, int) and value > 0:
             return value
-    return None
+    return 0

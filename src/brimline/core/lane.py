@@ -1,11 +1,11 @@
 """Tickets and lanes: each request on its way, and the line in which those of one run and model wait."""
 
-from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from brimline.core.limits import Demand, Permit
-from brimline.types import Failure, Fault, FaultKind, Request, Response, Success
+from brimline.core.estimate import Size
+from brimline.core.permit import Demand, Permit
+from brimline.core.queue import Queue
+from brimline.types import Advert, Failure, Fault, FaultKind, Request, Response, Success
 
 if TYPE_CHECKING:
     from brimline.core.scope import Scope
@@ -17,7 +17,8 @@ class Ticket:
     Attributes:
         request: The request.
         lane: Where it waits.
-        demand: What its next exchange needs.
+        size: How large its next exchange is, or None: nobody has measured it.
+        demand: What its last attempt needed.
         responses: The exchanges answered so far.
         attempts: HTTP requests made for it, refused ones included.
         tries: Tries of the present exchange that count.
@@ -35,12 +36,14 @@ class Ticket:
         "request",
         "responses",
         "sent_at",
+        "size",
         "tries",
     )
 
     def __init__(self, request: Request, lane: "Lane", responses: tuple[Response, ...] = ()) -> None:
         self.request = request
         self.lane = lane
+        self.size: Size | None = None
         self.demand = Demand()
         self.responses = responses
         self.attempts = 0
@@ -107,9 +110,10 @@ class Attempt:
         probe: Whether it tries out an endpoint that has been failing.
         number: Its number for the request, from 1.
         departed: Whether it has left this process.
+        adverts: What its reply advertises of limits.
     """
 
-    __slots__ = ("departed", "number", "permit", "probe", "started", "ticket")
+    __slots__ = ("adverts", "departed", "number", "permit", "probe", "started", "ticket")
 
     def __init__(self, ticket: Ticket, permit: Permit, *, started: int, probe: bool) -> None:
         self.ticket = ticket
@@ -118,68 +122,23 @@ class Attempt:
         self.probe = probe
         self.number = ticket.attempts
         self.departed = False
+        self.adverts: tuple[Advert, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} of request {self.ticket.request.id!r}>"
 
 
-class Queue:
-    """Waiting tickets: a higher priority first, then first come, first served. Every step costs the same."""
-
-    __slots__ = ("_levels", "_order")
-
-    def __init__(self) -> None:
-        self._levels: dict[int, deque[Ticket]] = {}
-        self._order: list[int] = []
-
-    def push(self, ticket: Ticket) -> None:
-        """Put a ticket behind those of its priority."""
-        self._level(ticket.request.priority).append(ticket)
-
-    def push_front(self, ticket: Ticket) -> None:
-        """Put a ticket before those of its priority: it has waited already."""
-        self._level(ticket.request.priority).appendleft(ticket)
-
-    def peek(self) -> Ticket:
-        """Return the ticket that is next."""
-        return self._levels[self._order[0]][0]
-
-    def pop(self) -> Ticket:
-        """Take the ticket that is next."""
-        level = self._levels[self._order[0]]
-        ticket = level.popleft()
-        if not level:
-            del self._levels[self._order.pop(0)]
-        return ticket
-
-    def _level(self, priority: int) -> deque[Ticket]:
-        if priority not in self._levels:
-            self._levels[priority] = deque()
-            self._order.append(priority)
-            self._order.sort(reverse=True)
-        return self._levels[priority]
-
-    def __iter__(self) -> Iterator[Ticket]:
-        for priority in self._order:
-            yield from self._levels[priority]
-
-    def __bool__(self) -> bool:
-        return bool(self._order)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._levels.values()))
-
-
 class Lane:
     """The requests of one run for one model; flows at its own rate.
 
-    A lane asks for requests when it holds fewer than half of `room`, and asks again only when it got some.
+    A lane asks for requests when it holds fewer than half of its room, and asks again only when it got some. It likes
+    to hold twice as many as are in flight.
 
     Attributes:
         run: Whose requests they are; opaque here.
         model: The model reference.
         scope: Whose limits they share.
-        room: How many requests it likes to hold.
+        room: How many requests it likes to hold at least.
         queue: Tickets that may start as soon as the limits allow.
         later: Tickets that wait for their next try.
         open: Tickets that are not through yet, wherever they are.
@@ -208,7 +167,8 @@ class Lane:
         if self.asked or self.exhausted or self.closed:
             return 0
         waiting = len(self.queue)
-        return self.room - waiting if 2 * waiting < self.room else 0
+        room = max(self.room, 2 * self.scope.limits.in_flight)
+        return room - waiting if 2 * waiting < room else 0
 
     @property
     def is_done(self) -> bool:

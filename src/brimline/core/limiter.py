@@ -38,6 +38,11 @@ class Limiter:
         self._log = _Log(quota.amount, quota.window if smooth else quota.window + GUARD)
         self._full: int | None = LONG_AGO if smooth else None
 
+    @property
+    def words(self) -> str:
+        """The quota, for people."""
+        return f"limit {self.quota}"
+
     def earliest(self, now: int, amount: int) -> int:
         """Return the time from which `amount` may go; it is `now` or before if it may go now.
 

@@ -1,66 +1,29 @@
-"""All that one attempt needs, in one decision: requests, tokens and a free slot, together or not at all."""
+"""All that one attempt needs, in one decision: requests, tokens and a free slot, together or not at all.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+Three sources feed it: what the user declared, what the provider advertises, and what is learned from its refusals
+and latencies. The strictest holds.
+"""
 
+from collections.abc import Iterable, Sequence
+
+from brimline.core.learned import Learned
 from brimline.core.limiter import Limiter
+from brimline.core.permit import CHARGED, NOTHING, Binding, Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, Quota
-from brimline.types import Usage
+from brimline.core.tide import Tide
+from brimline.types import Advert, Usage
 
+PLACES = {
+    "requests": Dimension.REQUESTS,
+    "tokens": CHARGED,
+    "input_tokens": Dimension.INPUT_TOKENS,
+    "output_tokens": Dimension.OUTPUT_TOKENS,
+}
 
-class Demand(NamedTuple):
-    """What one attempt needs, in the order of `Dimension`; tokens are an estimate until it is settled."""
+"""Where the amounts stand in a `Demand` of what replies and faults name."""
 
-    requests: int = 1
-    tokens: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NotUntil:
-    """Refused, with the earliest useful time.
-
-    Attributes:
-        when: The first nanosecond at which asking again helps, or None: not before a slot is released.
-        why: What is in the way, for people.
-    """
-
-    when: int | None
-    why: str
-
-
-class Permit:
-    """Leave to make one attempt. It is settled exactly once, and its slot is released exactly once."""
-
-    __slots__ = ("_released", "_settled", "demand", "slots")
-
-    def __init__(self, demand: Demand, slots: list[int]) -> None:
-        self.demand = demand
-        self.slots = slots
-        self._settled = False
-        self._released = False
-
-    def settle(self) -> None:
-        """Mark the permit as settled.
-
-        Raises:
-            RuntimeError: It was settled before.
-        """
-        if self._settled:
-            raise RuntimeError("a permit is settled exactly once")
-        self._settled = True
-
-    def release(self) -> None:
-        """Mark the permit's slot as released.
-
-        Raises:
-            RuntimeError: It was released before.
-        """
-        if self._released:
-            raise RuntimeError("a permit is released exactly once")
-        self._released = True
+PLENTY = 0.5
+"""A refusal while every advertised limit has more than this share left is no matter of limits."""
 
 
 class LimitSet:
@@ -69,26 +32,26 @@ class LimitSet:
     Args:
         quotas: What is declared; each becomes a limiter.
         concurrency: Attempts in flight at once, or None for any number.
+        learned: Learns what nobody declares, or None: nothing is learned.
     """
 
     __slots__ = (
-        "_closed_until",
-        "_closed_why",
-        "_leaving",
-        "_patience",
-        "concurrency",
-        "counts_tokens",
-        "in_flight",
-        "limiters",
-    )
+        "_closed", "_closed_until", "_leaving", "_patience", "_sent", "concurrency", "counts_tokens", "in_flight",
+        "learned", "limiters", "tides",
+    )  # fmt: skip
 
-    def __init__(self, quotas: Sequence[Quota] = (), concurrency: int | None = None) -> None:
+    def __init__(
+        self, quotas: Sequence[Quota] = (), concurrency: int | None = None, *, learned: Learned | None = None
+    ) -> None:
         self.limiters = tuple(Limiter(quota) for quota in quotas)
+        self.tides: dict[tuple[int, int | None], Tide] = {}
+        self.learned = learned
         self.counts_tokens = any(quota.dimension is not Dimension.REQUESTS for quota in quotas)
         self.concurrency = concurrency
         self.in_flight = 0
+        self._sent = NOTHING
         self._closed_until = 0
-        self._closed_why = ""
+        self._closed: Binding = Reason("")
         self._leaving: dict[Permit, int] = {}
         self._patience = min((quota.window for quota in quotas), default=0) // 2
 
@@ -99,24 +62,59 @@ class LimitSet:
                 return limiter.quota
         return None
 
+    def fitted(self, demand: Demand) -> Demand:
+        """Return an estimate that has grown since it was found possible as what is possible at most."""
+        while (quota := self.impossible(demand)) is not None:
+            demand = demand._replace(**{quota.dimension.name.lower(): quota.amount})
+        return demand
+
     def acquire(self, now: int, demand: Demand) -> Permit | NotUntil:
         """Take everything `demand` asks for, or nothing.
 
         Raises:
             ValueError: A quota can never hold the demand; ask `impossible` first.
         """
+        obstacle = self._crowded(now) or self._obstacle(now, demand)
+        return obstacle or self._take(now, demand)
+
+    def _crowded(self, now: int) -> NotUntil | None:
+        """Return why no more may be in flight, or None."""
         if self.concurrency is not None and self.in_flight >= self.concurrency:
-            return NotUntil(None, f"concurrency {self.concurrency}")
-        latest, binding = self._closed_until, None
+            return NotUntil(None, Reason(f"concurrency {self.concurrency}"), is_slot=True)
+        if self.learned is not None:
+            when = self.learned.crowd.earliest(now, self.in_flight)
+            if when != now:
+                return NotUntil(when, self.learned.crowd, is_slot=True)
+        return None
+
+    def _obstacle(self, now: int, demand: Demand) -> NotUntil | None:
+        """Return what holds `demand` back longest, or None if it may go now."""
+        latest, binding, is_size = self._closed_until, self._closed, False
         for limiter in self.limiters:
-            when = limiter.earliest(now, demand[limiter.quota.dimension])
+            dimension = limiter.quota.dimension
+            when = limiter.earliest(now, demand[dimension])
             if when > latest:
-                latest, binding = when, limiter
-        if latest > now:
-            return NotUntil(latest, f"limit {binding.quota}" if binding else self._closed_why)
+                latest, binding, is_size = when, limiter, dimension > 0
+        for (place, _), tide in self.tides.items():
+            when = tide.earliest(now, demand[place])
+            if when > latest:
+                latest, binding, is_size = when, tide, place > 0
+        if self.learned is not None:
+            for pace in self.learned.paces.values():
+                when = pace.earliest(now)
+                if when > latest:
+                    latest, binding, is_size = when, pace, False
+        return NotUntil(latest, binding, is_size) if latest > now else None
+
+    def _take(self, now: int, demand: Demand) -> Permit:
         self.in_flight += 1
+        sent = self._sent = _plus(self._sent, demand)
         slots = [limiter.take(now, demand[limiter.quota.dimension]) for limiter in self.limiters]
-        permit = Permit(demand, slots)
+        permit = Permit(demand, slots, now, self.in_flight, sent)
+        for (place, _), tide in self.tides.items():
+            tide.take(now, demand[place])
+        if self.learned is not None:
+            self.learned.take(now, permit)
         if slots:
             self._leaving[permit] = now
         return permit
@@ -154,10 +152,8 @@ class LimitSet:
         self._leaving.pop(permit, None)
         if usage is None:
             return False
-        total = usage.input_tokens + usage.output_tokens
-        return self._amend(
-            permit, Demand(permit.demand.requests, total, usage.input_tokens, usage.output_tokens)
-        )
+        used = usage.input_tokens, usage.output_tokens
+        return self._amend(permit, Demand(permit.demand.requests, sum(used), *used))
 
     def refund(self, permit: Permit) -> bool:
         """Give everything back: the attempt never left. Settles the permit."""
@@ -170,7 +166,7 @@ class LimitSet:
         permit.release()
         self.in_flight -= 1
 
-    def hold(self, until: int, demand: Demand, *, why: str, dimension: Dimension | None = None) -> None:
+    def hold(self, until: int, demand: Demand, *, why: str, dimension: str | None = None) -> None:
         """Let nothing go before `until`, because the server says so; then the flow resumes at its rate.
 
         Args:
@@ -180,10 +176,58 @@ class LimitSet:
             dimension: The limit that ran out, where the server names it; else each limit is taken as empty.
         """
         if until > self._closed_until:
-            self._closed_until, self._closed_why = until, why
+            self._closed_until, self._closed = until, Reason(why)
         for limiter in self.limiters:
-            if dimension is None or limiter.quota.dimension is dimension:
+            if dimension is None or limiter.quota.dimension.name.lower() == dimension:
                 limiter.hold(until, demand[limiter.quota.dimension])
+
+    def hear(self, now: int, permit: Permit, adverts: Iterable[Advert]) -> bool:
+        """Take what a reply advertises into account; return whether something may be possible earlier than before."""
+        eased = False
+        for advert in adverts:
+            place = PLACES[advert.dimension]
+            tide = self._tide(place, advert)
+            if tide is not None:
+                since = self._sent[place] - permit.marks[place]
+                eased = tide.hear(now, permit.started, since, permit.marks[place], advert) or eased
+        return eased
+
+    def _tide(self, place: int, advert: Advert) -> Tide | None:
+        """Return what follows an advertised limit; None if nobody knows how much it is."""
+        key = place, advert.window
+        if key not in self.tides:
+            if not advert.limit or advert.remaining is None:
+                return None
+            self.tides[key] = Tide(advert.dimension)
+            self.counts_tokens = self.counts_tokens or place > 0
+        return self.tides[key]
+
+    def accept(self, now: int, permit: Permit, usage: Usage | None) -> None:
+        """Learn from an answer."""
+        if self.learned is not None:
+            self.learned.accept(now, permit, 0 if usage is None else usage.output_tokens)
+
+    def refuse(self, now: int, permit: Permit, place: int | None, *, is_named: bool) -> bool:
+        """Learn from a refusal; return whether it is known without a wait being named when something may go again.
+
+        Args:
+            now: When it came, ns.
+            permit: Whose it is.
+            place: What ran out, where the server names it.
+            is_named: Whether the server names a wait.
+        """
+        if self.learned is None:
+            return False
+        if any(tide.earliest(now, permit.demand[at]) > now for (at, _), tide in self.tides.items()):
+            return True  # as was advertised
+        if place and not permit.demand[place]:
+            self.counts_tokens = True  # from now on
+            return False
+        return self.learned.refuse(now, permit, place or 0, is_named=is_named)
+
+    def has_plenty(self, now: int) -> bool:
+        """Whether limits are advertised, and all of them have plenty left."""
+        return bool(self.tides) and all(tide.left(now) > PLENTY for tide in self.tides.values())
 
     def restore(self, at: int, demand: Demand) -> None:
         """Book what an earlier process used at `at`. Call in order of time, before anything is acquired."""
@@ -201,3 +245,9 @@ class LimitSet:
 
     def __repr__(self) -> str:
         return f"<LimitSet {self.in_flight} of {self.concurrency} in flight, {list(self.limiters)}>"
+
+
+def _plus(one: Demand, other: Demand) -> Demand:
+    return Demand(
+        one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3], one[4] + other[4]
+    )

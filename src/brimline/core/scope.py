@@ -3,17 +3,22 @@
 from collections import deque
 from dataclasses import dataclass
 
-from brimline.core.lane import Attempt, Lane
-from brimline.core.limits import LimitSet
-from brimline.core.quota import Dimension
-from brimline.core.retry import RetryPolicy, Rng
+from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.limits import PLACES, LimitSet
+from brimline.core.permit import Binding
+from brimline.core.retry import RetryAt, RetryPolicy, Rng
 from brimline.core.time import MINUTE, SECOND
 from brimline.types import Fault, FaultKind
 
 STARVED = 15 * MINUTE
 """A scope that has had nothing but refusals for so long is given up."""
 
-_DIMENSIONS = {"requests": Dimension.REQUESTS, "tokens": Dimension.TOKENS}
+PASSING = 2
+"""Smaller requests pass a large one for so many times what it would have waited without them."""
+
+ODD = 10
+ODD_AMONG = 50
+"""So many refusals among so many attempts are no accident, whatever is advertised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,15 @@ class Scope:
         lanes: Lanes that hold waiting tickets; the first is next among equals.
         ready: Whether it stands in the dispatcher's line.
         wake_at: When a timer is set to look at it again, ns, or None.
-        blocked: What is in its way now, for people; empty if nothing is.
+        blocked: What is in its way now, or None.
+        wants_slot: Whether a slot that is released may clear the way.
     """
 
     __slots__ = (
+        "_due",
         "_held_at",
+        "_large",
+        "_odd",
         "_refusals",
         "_refused_since",
         "blocked",
@@ -46,6 +55,7 @@ class Scope:
         "limits",
         "ready",
         "wake_at",
+        "wants_slot",
     )
 
     def __init__(self, key: LimitScope, limits: LimitSet) -> None:
@@ -53,10 +63,14 @@ class Scope:
         self.limits = limits
         self.lanes: deque[Lane] = deque()
         self.ready = False
+        self.wants_slot = False
         self.wake_at: int | None = None
-        self.blocked = ""
+        self.blocked: Binding | None = None
         self._refusals = 0
         self._held_at = -1
+        self._large: Ticket | None = None
+        self._due = 0
+        self._odd: deque[int] = deque(maxlen=ODD)
         self._refused_since: int | None = None
 
     def pick(self) -> Lane | None:
@@ -75,6 +89,12 @@ class Scope:
         if lane.queue:
             self.lanes.append(lane)
 
+    def passing_ends(self, now: int, large: Ticket, when: int) -> int:
+        """Return until when smaller requests may go before one that cannot go until `when`; then it is due."""
+        if self._large is not large:
+            self._large, self._due = large, now + PASSING * (when - now)
+        return self._due
+
     def accept(self) -> None:
         """Note a reply that was no refusal."""
         self._refusals = 0
@@ -82,27 +102,40 @@ class Scope:
 
     def refuse(
         self, now: int, attempt: Attempt, fault: Fault, *, policy: RetryPolicy, rng: Rng, max_wait: int
-    ) -> Fault | None:
-        """Take a refusal as news about the server's bucket: hold everything until the moment it names.
+    ) -> RetryAt | Fault:
+        """Take a refusal as news about the server's limits: hold everything until the moment it names.
 
-        Where it names none, the wait grows with each burst of refusals; those in flight together are one burst.
-        Returns why the scope is given up, or None.
+        Where it names none, the flow goes on at the pace that is known, or the wait grows with each burst of
+        refusals; those in flight together are one burst. A refusal in spite of plenty concerns its request alone.
+        Returns when that is tried again, or why the scope is given up.
         """
-        if attempt.started > self._held_at:
-            self._refusals += 1
-            self._held_at = now
         if self._refused_since is None:
             self._refused_since = now
         if now - self._refused_since >= STARVED:
             return Fault(FaultKind.RATE_LIMITED, f"nothing but refusals for 15 minutes: {fault.detail}")
-        if fault.retry_after is not None and fault.retry_after > max_wait:
-            wait = fault.retry_after // SECOND
+        named = fault.retry_after
+        if named is not None and named > max_wait:
+            wait = named // SECOND
             return Fault(FaultKind.RATE_LIMITED, f"the provider asks to wait {wait} s: {fault.detail}")
-        wait = policy.backoff(self._refusals, rng) if fault.retry_after is None else fault.retry_after
-        dimension = _DIMENSIONS.get(fault.dimension or "")
-        why = "refused (429), the provider says when" if fault.retry_after else "refused (429), backing off"
-        self.limits.hold(now + wait, attempt.ticket.demand, why=why, dimension=dimension)
-        return None
+        permit = attempt.permit
+        if named is None and self.limits.has_plenty(now) and self._is_odd(attempt):
+            return RetryAt(now + policy.backoff(1, rng))
+        place = PLACES.get(fault.dimension or "")
+        if self.limits.refuse(now, permit, place, is_named=named is not None) and named is None:
+            return RetryAt(now)
+        if attempt.started > self._held_at:
+            self._refusals += 1
+            self._held_at = now
+        wait = policy.backoff(self._refusals, rng) if named is None else named
+        why = "refused (429), backing off" if named is None else "refused (429), the provider says when"
+        self.limits.hold(now + wait, permit.demand, why=why, dimension=fault.dimension)
+        return RetryAt(now)
+
+    def _is_odd(self, attempt: Attempt) -> bool:
+        """Whether refusals in spite of plenty are few."""
+        number = attempt.permit.marks.requests
+        self._odd.append(number)
+        return len(self._odd) < ODD or number - self._odd[0] > ODD_AMONG
 
     def __repr__(self) -> str:
         return f"<Scope {self.key.name}: {self.limits!r} {self.blocked}>"

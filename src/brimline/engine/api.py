@@ -58,7 +58,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         system: Jinja template of the system message, for rows without one.
         params: Generation parameters; they win over a row's own.
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
-        concurrency: Attempts in flight at once, for each model or by model reference or pattern (32).
+        concurrency: Attempts in flight at once, for each model or by model reference or pattern (learned).
         endpoints: Endpoints by name, beside those of the configuration.
         config: A configuration, or the path of a file instead of `brimline.toml`.
         timeout: Seconds for one attempt (600).

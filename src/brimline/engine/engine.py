@@ -39,7 +39,7 @@ class Engine:
 
     Args:
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
-        concurrency: Attempts in flight at once, for each model or by model reference or pattern; 32 if not given.
+        concurrency: Attempts in flight at once, for each model or by model reference or pattern; learned if not given.
         endpoints: Endpoints by name, beside those of the configuration.
         config: A configuration, or the path of a file instead of `brimline.toml`.
         timeout: Seconds for one attempt (600).

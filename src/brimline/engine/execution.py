@@ -10,7 +10,8 @@ from typing import Any
 
 from brimline._version import __version__
 from brimline.core.faults import CONSEQUENCES
-from brimline.core.limits import Demand, LimitSet
+from brimline.core.limits import LimitSet
+from brimline.core.permit import Demand
 from brimline.core.time import SECOND
 from brimline.data.recipe import Origin
 from brimline.engine.clock import wall_clock

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from brimline.core.lane import Ticket
+from brimline.core.lane import Attempt
 from brimline.data.media import MediaError, embed
 from brimline.providers import Provider
 from brimline.transport import Transport
@@ -30,23 +30,23 @@ class LiveEndpoint:
 
     async def exchange(
         self,
-        ticket: Ticket,
+        attempt: Attempt,
         departed: Callable[[], None],
         timeout: float,  # noqa: ASYNC109  its expiry is a fault, not an exception
     ) -> Response | Fault:
-        """Send the ticket's next exchange and return what came of it; whatever goes wrong is a fault.
+        """Send an attempt's exchange and return what came of it; whatever goes wrong is a fault.
 
         Nothing is raised but the cancellation of the task that waits.
 
         Args:
-            ticket: Whose exchange.
+            attempt: Whose exchange; it is told what the reply advertises.
             departed: Called when it leaves.
             timeout: Seconds in all.
         """
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                return self._redacted(await self._send(ticket, departed))
+                return self._redacted(await self._send(attempt, departed))
         except asyncio.CancelledError as cancelled:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -56,22 +56,25 @@ class LiveEndpoint:
             if limit.expired():
                 return Fault(FaultKind.TIMEOUT, f"no complete reply within {timeout:g} s")
             error = raised
-        log.error("attempt failed", extra={"request": ticket.request.id}, exc_info=error)
+        log.error("attempt failed", extra={"request": attempt.ticket.request.id}, exc_info=error)
         return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
 
-    async def _send(self, ticket: Ticket, departed: Callable[[], None]) -> Response | Fault:
-        request = ticket.request
+    async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
+        request = attempt.ticket.request
         problem = self.provider.problem(request)
         if problem is not None:
             return Fault(FaultKind.INVALID_REQUEST, problem)
         try:
             if request.media:
                 request = replace(request, messages=embed(request.messages, request.media))
-            encoded = self.provider.encode(request, ticket.responses)
+            encoded = self.provider.encode(request, attempt.ticket.responses)
         except (MediaError, TypeError, ValueError) as error:
             return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
         reply = await self._transport.send(encoded, departed)
-        return reply if isinstance(reply, Fault) else self.provider.decode(reply)
+        if isinstance(reply, Fault):
+            return reply
+        attempt.adverts = self.provider.adverts(reply)
+        return self.provider.decode(reply)
 
     def _redacted(self, result: Response | Fault) -> Response | Fault:
         if isinstance(result, Fault) and self._key is not None:

@@ -180,7 +180,7 @@ def _limited_by(lane: Lane) -> str:
     if lane.closed is not None:
         return f"stopped: {lane.closed.kind}"
     if lane.scope.blocked and lane.queue:
-        return lane.scope.blocked
+        return lane.scope.blocked.words
     if lane.is_done:
         return "done"
     if lane.exhausted and not lane.queue:

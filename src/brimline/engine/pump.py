@@ -9,6 +9,7 @@ from typing import Any
 from brimline.config import Config, ModelLimits
 from brimline.core.dispatcher import Dispatcher
 from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
 from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, Idle, NeedRequests, NextTurn, Start, Stopped, TryAgain, Verdict, Wait
@@ -26,7 +27,7 @@ BURST = 256
 """After so many steps others on the loop get a turn."""
 
 ROOM = 64
-"""A lane holds so many requests ready, or twice its concurrency if that is more."""
+"""A lane holds so many requests ready, or twice as many as are in flight if that is more."""
 
 
 class Pump:
@@ -82,15 +83,18 @@ class Pump:
             raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
 
         def make() -> LimitSet:
-            made = LimitSet(limits.quotas, limits.concurrency)
+            made = LimitSet(
+                limits.quotas,
+                limits.concurrency,
+                learned=Learned(limits.concurrency, is_paced=bool(limits.quotas)),
+            )
             if restore is not None:
                 restore(made)
             return made
 
         name = model.partition("/")[0]
         self._endpoints[name] = endpoint
-        room = max(ROOM, 2 * limits.concurrency)
-        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=room)
+        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=ROOM)
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self.adopt(run)
@@ -266,7 +270,7 @@ class Pump:
         lane = attempt.ticket.lane
         run: Run = lane.run
         endpoint = self._endpoints[lane.scope.key.endpoint]
-        result = await endpoint.exchange(attempt.ticket, partial(self._departed, attempt), run.timeout)
+        result = await endpoint.exchange(attempt, partial(self._departed, attempt), run.timeout)
         del self._sending[attempt]
         now = self.clock.now()
         try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from brimline.providers.adverts import read_adverts
-from brimline.providers.openai_errors import UNREADABLE, classify, clean
+from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
 from brimline.types import Advert, Fault, FaultKind, HttpReply, HttpRequest, Request, Response, Secret, Usage
 
 _RESERVED = {"model", "messages", "stream"}
@@ -113,8 +113,9 @@ class OpenAIChat:
         return _response(reply, completion, messages, _word(completion.choices[0].finish_reason))
 
     def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
-        """Return what the headers say about the limits; the servers of this dialect have many forms for it."""
-        return read_adverts(reply.headers)
+        """Return what the headers say about the limits, or the words of a refusal; there are many forms for it."""
+        adverts = read_adverts(reply.headers)
+        return adverts if adverts or reply.status != 429 else advertised(reply)
 
 
 def _read(body: bytes) -> _Completion:

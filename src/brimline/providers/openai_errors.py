@@ -15,11 +15,12 @@ from brimline.providers.refusals import (
     adverts_of,
     bare_reset,
     named_dimension,
+    named_limit,
     wait_for,
     what_ran_out,
 )
 from brimline.providers.waits import duration, named_wait, wait_in_words
-from brimline.types import Fault, FaultKind, HttpReply
+from brimline.types import Advert, Fault, FaultKind, HttpReply
 
 _K = FaultKind
 
@@ -121,6 +122,11 @@ def classify(reply: HttpReply) -> Fault:
         else error.code or error.type or None,
         dimension=dimension,
     )
+
+
+def advertised(reply: HttpReply) -> tuple[Advert, ...]:
+    """Return the limit that a refusal names in its body, where its headers are silent."""
+    return named_limit(_read(reply.body).message)
 
 
 def clean(text: str) -> str:

@@ -1,7 +1,10 @@
 """What a refusal for a rate says: which limit ran out, and when there is more of it.
 
-A wait that is named is the best answer. Without one, the limit's own reset is late but certain: it says when the limit is
-whole again, not when one more request fits. It is no answer where most of the limit is left: then something else refused.
+A wait that is named is the best answer. Without one, a limit whose amount and remainder are advertised is followed by the
+scheduler, who knows when one more request fits. Failing that, the limit's own reset is late but certain: it says when the
+limit is whole again.
+
+Some say nothing in headers, but name the limit in the refusal's words.
 """
 
 import re
@@ -9,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from brimline.providers.adverts import read_adverts
-from brimline.providers.waits import reset_wait
+from brimline.providers.waits import SECOND, reset_wait
 from brimline.types import Advert
 
 DIMENSIONS = frozenset({"requests", "tokens", "input_tokens", "output_tokens"})
@@ -27,6 +30,18 @@ _PARTS = {
     "completion": "output_tokens",
     "generated": "output_tokens",
 }
+_SPANS = {"sec": SECOND, "min": 60 * SECOND, "hou": 3600 * SECOND, "day": 86_400 * SECOND}
+_OPENAI = re.compile(
+    r"(?P<what>request|token)s per (?P<span>sec|min|hour|day)\w*(?: \([A-Z]+\))?: "
+    r"Limit:? (?P<limit>\d[\d,]*)(?:, Used:? (?P<used>\d[\d,]*))?"
+)
+"""OpenAI and Groq: `on requests per min (RPM): Limit 60, Used 60, Requested 1.`"""
+_PLAIN = re.compile(
+    r"\b(?P<limit>\d[\d,]*) (?:(?P<part>input|output) )?(?:(?P<what>request|token)s? )?"
+    r"(?:per|/) (?P<count>\d+ )?(?P<span>sec|min|hour|day)",
+    re.IGNORECASE,
+)
+"""slowapi: `Rate limit exceeded: 2 per 1 second`; Anthropic: `rate limit of 50,000 input tokens per minute`."""
 _QUOTA = re.compile(r"(Input|Output)?(Token|Request)")
 
 
@@ -57,7 +72,9 @@ def wait_for(dimension: str, adverts: Iterable[Advert]) -> int | None:
     resets = [
         advert.reset
         for advert in adverts
-        if advert.reset and advert.dimension == dimension and not _is_ample(advert)
+        if advert.reset
+        and advert.dimension == dimension
+        and not (advert.limit and advert.remaining is not None)
     ]
     return max(resets, default=None)
 
@@ -84,6 +101,15 @@ def _dimension(part: str, what: str) -> str:
     return _PARTS.get(part.lower(), "tokens")
 
 
-def _is_ample(advert: Advert) -> bool:
-    """Whether more than half of it is left."""
-    return advert.limit is not None and advert.remaining is not None and 2 * advert.remaining > advert.limit
+def named_limit(message: str) -> tuple[Advert, ...]:
+    """Return the limit that a refusal's words name, if they name one: `2 per 1 second`, `requests per min (RPM): Limit 60`."""
+    match = _OPENAI.search(message) or _PLAIN.search(message)
+    if match is None:
+        return ()
+    parts = match.groupdict()
+    limit, used = (int((parts.get(name) or "0").replace(",", "")) for name in ("limit", "used"))
+    if not limit:
+        return ()
+    what = _dimension(parts.get("part") or "", parts["what"] or "request")
+    window = int(parts.get("count") or 1) * _SPANS[parts["span"].lower()[:3]]
+    return (Advert(what, limit, max(0, limit - used) if used else 0, None, window),)

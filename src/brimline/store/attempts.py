@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from brimline.core.limits import Demand
+from brimline.core.permit import Demand
 from brimline.types import Request
 
 _encode = msgspec.json.Encoder().encode

@@ -1,0 +1,130 @@
+"""The crowd: how many attempts to have in flight where nobody says how many.
+
+Theory of operation. It begins with a few and doubles each round, a success at a time, as TCP does in slow start, as
+long as it is used. The first refusal of a crowd that was larger than any accepted before it is its ceiling; it stays
+there, and looks every few seconds whether there is room for one more, then for two, for four. A refusal that is no
+matter of the crowd's size takes the ceiling away again.
+"""
+
+from brimline.core.time import SECOND
+
+FIRST = 8.0
+"""Where nothing is known."""
+
+LEAST = 2.0
+"""It is never smaller."""
+
+SILENT = 32
+PATIENCE = SECOND
+"""A server that refuses does so at once. So while nothing has been refused, the crowd doubles up to SILENT after
+each PATIENCE even though no answer has come yet: some take a minute."""
+
+ROUND = SECOND * 2 // 5
+"""The crowd doubles at most this often."""
+
+PROBE = 5 * SECOND
+"""So long the crowd stays at its ceiling before there may be one more."""
+
+USED = 0.8
+"""A crowd that has not been used to this share does not grow."""
+
+
+class Crowd:
+    """Learns a concurrency.
+
+    Args:
+        most: It never grows beyond.
+        first: Where it begins.
+
+    Attributes:
+        size: How many may be in flight; it counts as rounded down.
+        ceiling: Where it stopped growing, or None.
+    """
+
+    __slots__ = (
+        "_began", "_cut_at", "_high", "_peak", "_room", "_round_at", "_started_at", "_step", "_was_high", "ceiling", "most", "size",
+    )  # fmt: skip
+
+    def __init__(self, most: int, first: float) -> None:
+        self.most = most
+        self.size = min(first, most)
+        self.ceiling: int | None = None
+        self._room = self._began = self.size
+        self._peak = 0
+        self._step = 1
+        self._started_at = 0
+        self._round_at = 0
+        self._cut_at = 0
+        self._high = 0
+        self._was_high = 0
+
+    @property
+    def words(self) -> str:
+        """The size, for people."""
+        return f"concurrency {int(self.size)} (learned)"
+
+    def start(self, now: int, in_flight: int) -> None:
+        """Note an attempt that makes so many in flight."""
+        self._peak = max(self._peak, in_flight)
+        self._started_at = now
+
+    def earliest(self, now: int, in_flight: int) -> int | None:
+        """Return the time from which one more may start; None: not before another has ended."""
+        if in_flight < int(self.size):
+            return now
+        if self.ceiling is not None or self.size >= min(SILENT, self.most):
+            return None
+        if now < self._started_at + PATIENCE:
+            return self._started_at + PATIENCE
+        self.size = min(2 * self.size, SILENT, self.most)
+        return now
+
+    @property
+    def accepted(self) -> int:
+        """The most that were in flight when an attempt started lately that was accepted."""
+        return max(self._high, self._was_high)
+
+    def accept(self, now: int, started: int, in_flight: int, *, most: float) -> None:
+        """Note an answer to an attempt that made so many in flight; what was sent before a cut tells nothing.
+
+        The crowd does not grow above `most` for now.
+        """
+        self._high = max(self._high, in_flight)
+        if started < self._cut_at:
+            return
+        is_used = self._peak >= USED * int(self._began)
+        if self.ceiling is None and self._room > 0 and is_used and self.size < most:
+            self._room -= 1
+            self.size = min(self.size + 1, self.most)
+        if now - self._round_at >= (ROUND if self.ceiling is None else PROBE) and (
+            self._room <= 0 or not is_used
+        ):
+            self._turn(now, grow=is_used and self.size < most)
+
+    def _turn(self, now: int, *, grow: bool) -> None:
+        """Begin a round."""
+        if self.ceiling is not None and grow:
+            self.size = min(float(self.ceiling + self._step), self.most)
+            self.ceiling = int(self.size)
+            self._step *= 2
+        self._room = self.size if self.ceiling is None else 0
+        self._began = self.size
+        self._round_at = now
+        self._peak = 0
+        self._was_high, self._high = self._high, 0
+
+    def cut(self, now: int, to: float) -> None:
+        """So many are enough: what was above was refused, or only waited."""
+        self.size = min(max(LEAST, to), self.most)
+        self.ceiling = int(self.size)
+        self._room = 0
+        self._began = self.size
+        self._step = 1
+        self._round_at = self._cut_at = now
+        self._peak = 0
+
+    def release(self, now: int) -> None:
+        """Take the ceiling away."""
+        if self.ceiling is not None:
+            self.ceiling = None
+            self._turn(now, grow=False)

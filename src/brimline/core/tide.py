@@ -1,0 +1,149 @@
+"""The tide: the bucket that a provider advertises in its replies, followed on our side.
+
+Theory of operation. A reply says how much of a limit was left when its request was counted, and when the limit will
+be whole again. What was sent since then is known exactly, so the level now is known but for the time that the
+reply took: it lies between `remaining` less what was sent since, and that plus what flowed in meanwhile. The level
+that is kept here is moved into these bounds by every reply, and never by one to a request older than the last.
+
+Providers name the amount of a limit, and most not its window. Two replies tell: in a bucket that refills evenly
+`reset` grows as `remaining` falls, and the ratio is the rate; in a window that opens and closes both fall together.
+Until two have come, the window is taken for a minute, as nearly all are. A usual window that is near explains what
+was measured better than the measurement does, as replies round.
+"""
+
+from math import ceil, inf
+
+from brimline.core.limiter import GUARD
+from brimline.core.time import DAY, HOUR, MILLISECOND, MINUTE, SECOND
+from brimline.types import Advert
+
+WINDOWS = {SECOND: "s", MINUTE: "min", HOUR: "h", DAY: "day"}
+
+NEAR = 1.5
+"""A measured rate within this factor of a usual one is that."""
+
+APART = 4
+"""Two replies tell the rate if what remained differs by so much, and by 1% of the amount."""
+
+EXACT = 20
+"""From replies so far apart the rate is taken as it was measured if no usual one is near."""
+
+JITTER = 20 * MILLISECOND
+"""Requests overtake each other by about this much: so much of the flow is left in the bucket."""
+
+
+class Tide:
+    """One advertised limit.
+
+    Attributes:
+        limit: The amount per window.
+        rate: What flows in, per ns.
+    """
+
+    __slots__ = (
+        "_anchor", "_at", "_closes_at", "_dimension", "_is_window", "_level", "_mark", "_size", "limit", "rate",
+    )  # fmt: skip
+
+    def __init__(self, dimension: str) -> None:
+        self._dimension = dimension.replace("_", " ")
+        self.limit = 0
+        self.rate = 0.0
+        self._size = inf
+        self._level = inf
+        self._at = 0
+        self._mark = -1
+        self._is_window = False
+        self._closes_at = 0
+        self._anchor: tuple[int, int] | None = None
+
+    @property
+    def words(self) -> str:
+        """The limit as people write it."""
+        for window, name in WINDOWS.items():
+            if abs(self.limit / self.rate / (window + GUARD) - 1) < 0.01:
+                return f"{self.limit} {self._dimension}/{name} (advertised)"
+        return f"{self.rate * MINUTE:.0f} {self._dimension}/min (advertised)"
+
+    def left(self, now: int) -> float:
+        """Return which share of the amount is left."""
+        self._refill(now)
+        return min(1.0, self._level / min(self._size, self.limit))
+
+    def earliest(self, now: int, amount: int) -> int:
+        """Return the time from which `amount` may go; more than the whole bucket goes when it is full."""
+        self._refill(now)
+        if self._is_window:
+            return now if self._level >= amount else max(now, self._closes_at)
+        spare = max(self.rate * JITTER, 1.0 if amount == 1 else 0.0)
+        lacking = min(amount + spare, self._size) - self._level
+        return now + ceil(lacking / self.rate) if lacking > 0 else now
+
+    def take(self, now: int, amount: int) -> None:
+        """Book `amount`."""
+        self._refill(now)
+        self._level -= amount
+
+    def hear(self, now: int, started: int, since: int, mark: int, advert: Advert) -> bool:
+        """Take a reply at its word; return whether there is more than was thought.
+
+        Args:
+            now: When it came, ns.
+            started: When its request was sent, ns.
+            since: What was sent after that request.
+            mark: What had been sent up to it in all.
+            advert: What it says.
+        """
+        if mark < self._mark:
+            return False
+        self._mark = mark
+        if advert.limit and advert.limit != self.limit:
+            window = advert.window or (self.limit / self.rate if self.limit else MINUTE)
+            self.limit, self.rate = advert.limit, advert.limit / (window + GUARD)
+            self._anchor = None
+        if not self.limit or advert.remaining is None:
+            return False
+        if advert.reset is None:
+            self._size = min(self._size, self.limit)
+        else:
+            self._measure(now, advert.remaining, advert.reset, is_fixed=advert.window is not None)
+        self._refill(now)
+        low = advert.remaining - since
+        high = low + self.rate * (now - started)
+        before = self._level
+        self._level = low if before == inf else min(max(before, low), high)
+        return self._level > before
+
+    def _refill(self, now: int) -> None:
+        if now <= self._at:
+            return
+        if not self._is_window:
+            self._level = min(self._size, self._level + self.rate * (now - self._at))
+        elif self._closes_at <= now:
+            self._level, self._closes_at = self.limit, now + ceil(self.limit / self.rate)
+        self._at = now
+
+    def _measure(self, now: int, remaining: int, reset: int, *, is_fixed: bool) -> None:
+        """Learn from two replies whether this is a bucket or a window, how fast it fills and how much it holds."""
+        if self._anchor is None:
+            self._anchor = remaining, reset
+        gone, later = self._anchor[0] - remaining, reset - self._anchor[1]
+        if abs(gone) >= max(APART, self.limit // 100) and later:
+            self._anchor = remaining, reset
+            self._is_window = gone * later < 0
+            if not self._is_window and not is_fixed:
+                self._rate_of(gone, later)
+        if self._is_window:
+            closes_at = now + reset
+            self._closes_at = min(self._closes_at, closes_at) if self._closes_at > now else closes_at
+        else:
+            self._size = max(1.0, remaining + self.rate * reset)
+
+    def _rate_of(self, gone: int, later: int) -> None:
+        measured = gone / later
+        for window in WINDOWS:
+            usual = self.limit / (window + GUARD)
+            if 1 / NEAR < measured / usual < NEAR:
+                self.rate = usual
+                return
+        if abs(gone) >= EXACT:
+            self.rate = measured
