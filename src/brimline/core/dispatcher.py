@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from brimline.core.breaker import Breaker
-from brimline.core.estimate import Estimator, measure
+from brimline.core.estimate import Estimator, Size, measure
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import LimitSet
@@ -264,9 +264,7 @@ class Dispatcher:
         limits = lane.scope.limits
         if not limits.counts_tokens:
             return ONE
-        # What came before tokens were limited keeps its place in the queue.
-        size = measure(ticket.request, ticket.responses) if ticket.size is None else ticket.size
-        return self._estimators[lane.model].demand(size)
+        return self._estimators[lane.model].demand(_size(ticket))
 
     # What follows from an attempt.
 
@@ -310,8 +308,8 @@ class Dispatcher:
         lane.scope.accept()
         lane.scope.limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
-        if response.usage is not None and ticket.size is not None:
-            self._estimators[lane.model].learn(ticket.size, response.usage)
+        if response.usage is not None and lane.scope.limits.counts_tokens:
+            self._estimators[lane.model].learn(_size(ticket), response.usage)
         self._settle(attempt, response.usage)
         ticket.clock(attempt.started, now)
         ticket.answer(response)
@@ -416,6 +414,11 @@ class Dispatcher:
         for scope in self._scopes.values():
             if scope.key.endpoint == endpoint:
                 self._revise(scope)
+
+
+def _size(ticket: Ticket) -> Size:
+    """Return the size of a ticket; one that came before tokens were limited keeps its place in the queue."""
+    return measure(ticket.request, ticket.responses) if ticket.size is None else ticket.size
 
 
 def _concerns(reach: Reach, own: Lane, other: Lane) -> bool:

@@ -198,7 +198,7 @@ class LimitSet:
         if key not in self.tides:
             if not advert.limit or advert.remaining is None:
                 return None
-            self.tides[key] = Tide(advert.dimension)
+            self.tides[key] = Tide(advert.dimension, counts_later=place == Dimension.OUTPUT_TOKENS)
             self.counts_tokens = self.counts_tokens or place > 0
         return self.tides[key]
 
@@ -236,6 +236,9 @@ class LimitSet:
 
     def _amend(self, permit: Permit, actual: Demand) -> bool:
         eased = False
+        for (place, _), tide in self.tides.items():
+            if place == Dimension.OUTPUT_TOKENS:
+                tide.give(permit.demand[place] - actual[place])
         for slot, limiter in zip(permit.slots, self.limiters, strict=True):
             change = actual[limiter.quota.dimension] - permit.demand[limiter.quota.dimension]
             if change:

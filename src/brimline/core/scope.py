@@ -13,6 +13,9 @@ from brimline.types import Fault, FaultKind
 STARVED = 15 * MINUTE
 """A scope that has had nothing but refusals for so long is given up."""
 
+LONGEST = 5 * SECOND
+"""A scope whose server names no wait is tried again after this time at the latest: a refusal costs nothing."""
+
 PASSING = 2
 """Smaller requests pass a large one for so many times what it would have waited without them."""
 
@@ -126,7 +129,7 @@ class Scope:
         if attempt.started > self._held_at:
             self._refusals += 1
             self._held_at = now
-        wait = policy.backoff(self._refusals, rng) if named is None else named
+        wait = min(policy.backoff(self._refusals, rng), LONGEST) if named is None else named
         why = "refused (429), backing off" if named is None else "refused (429), the provider says when"
         self.limits.hold(now + wait, permit.demand, why=why, dimension=fault.dimension)
         return RetryAt(now)

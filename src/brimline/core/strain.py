@@ -131,10 +131,10 @@ class Strain:
         if self._first <= number <= self._last:
             self._round.add(tokens, (now - permit.started) / SECOND)
         asked = self._last - self._first + 1
-        if self._round.count < COMPLETE * asked and sent < self._last + LOST * asked:
+        if self._round.count < int(COMPLETE * asked) and sent < self._last + LOST * asked:
             return None
         seen, size_then = self._round, self._size
-        if seen.count < COMPLETE * asked:  # most were refused or failed
+        if seen.count < int(COMPLETE * asked):  # most were refused or failed
             self._begin(sent, size)
             return None
         target = self._conclude(now, seen, size_then)

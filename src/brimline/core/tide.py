@@ -35,20 +35,27 @@ JITTER = 20 * MILLISECOND
 class Tide:
     """One advertised limit.
 
+    Args:
+        dimension: What is counted, as adverts name it.
+        counts_later: Whether it is counted when it comes and not when it is asked for, as output tokens are. What is
+            left then says little about what is on its way, so only the rate is followed.
+
     Attributes:
         limit: The amount per window.
         rate: What flows in, per ns.
     """
 
     __slots__ = (
-        "_anchor", "_at", "_closes_at", "_dimension", "_is_window", "_level", "_mark", "_size", "limit", "rate",
+        "_anchor", "_at", "_closes_at", "_counts_later", "_dimension", "_is_window", "_level", "_mark", "_most", "_size", "limit", "rate",
     )  # fmt: skip
 
-    def __init__(self, dimension: str) -> None:
+    def __init__(self, dimension: str, *, counts_later: bool = False) -> None:
         self._dimension = dimension.replace("_", " ")
+        self._counts_later = counts_later
         self.limit = 0
         self.rate = 0.0
         self._size = inf
+        self._most = 0
         self._level = inf
         self._at = 0
         self._mark = -1
@@ -83,6 +90,10 @@ class Tide:
         self._refill(now)
         self._level -= amount
 
+    def give(self, amount: int) -> None:
+        """Give back what was booked and not used; less than 0 if more was used."""
+        self._level += amount
+
     def hear(self, now: int, started: int, since: int, mark: int, advert: Advert) -> bool:
         """Take a reply at its word; return whether there is more than was thought.
 
@@ -95,23 +106,29 @@ class Tide:
         """
         if mark < self._mark:
             return False
-        self._mark = mark
+        is_first, self._mark = self._mark < 0, mark
+        self._name(advert)
+        if not self.limit or advert.remaining is None:
+            return False
+        self._refill(now)
+        if advert.reset is None:
+            self._most = max(self._most, advert.remaining)
+            self._size = self._most or self.limit
+        else:
+            self._measure(now, advert.remaining, advert.reset, is_fixed=advert.window is not None)
+        before = self._level
+        low = advert.remaining - (0 if self._counts_later else since)
+        self._level = min(self._level, low + self.rate * (now - started))
+        if is_first or not self._counts_later:
+            self._level = low if is_first else max(self._level, low)
+        return self._level > before
+
+    def _name(self, advert: Advert) -> None:
+        """Take the amount and the window that are named."""
         if advert.limit and advert.limit != self.limit:
             window = advert.window or (self.limit / self.rate if self.limit else MINUTE)
             self.limit, self.rate = advert.limit, advert.limit / (window + GUARD)
             self._anchor = None
-        if not self.limit or advert.remaining is None:
-            return False
-        if advert.reset is None:
-            self._size = min(self._size, self.limit)
-        else:
-            self._measure(now, advert.remaining, advert.reset, is_fixed=advert.window is not None)
-        self._refill(now)
-        low = advert.remaining - since
-        high = low + self.rate * (now - started)
-        before = self._level
-        self._level = low if before == inf else min(max(before, low), high)
-        return self._level > before
 
     def _refill(self, now: int) -> None:
         if now <= self._at:

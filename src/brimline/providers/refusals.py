@@ -32,7 +32,7 @@ _PARTS = {
 }
 _SPANS = {"sec": SECOND, "min": 60 * SECOND, "hou": 3600 * SECOND, "day": 86_400 * SECOND}
 _OPENAI = re.compile(
-    r"(?P<what>request|token)s per (?P<span>sec|min|hour|day)\w*(?: \([A-Z]+\))?: "
+    r"(?:(?P<part>input|output) )?(?P<what>request|token)s per (?P<span>sec|min|hour|day)\w*(?: \([A-Z]+\))?: "
     r"Limit:? (?P<limit>\d[\d,]*)(?:, Used:? (?P<used>\d[\d,]*))?"
 )
 """OpenAI and Groq: `on requests per min (RPM): Limit 60, Used 60, Requested 1.`"""
