@@ -25,6 +25,9 @@ ROUND = SECOND * 2 // 5
 PROBE = 5 * SECOND
 """So long the crowd stays at its ceiling before there may be one more."""
 
+STEP = 16
+"""One more each time, then two, then four, but no more than this part of the crowd."""
+
 USED = 0.8
 """A crowd that has not been used to this share does not grow."""
 
@@ -106,7 +109,7 @@ class Crowd:
         if self.ceiling is not None and grow:
             self.size = min(float(self.ceiling + self._step), self.most)
             self.ceiling = int(self.size)
-            self._step *= 2
+            self._step = min(2 * self._step, max(1, int(self.size) // STEP))
         self._room = self.size if self.ceiling is None else 0
         self._began = self.size
         self._round_at = now
