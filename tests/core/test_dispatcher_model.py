@@ -668,7 +668,7 @@ class Scheduling(RuleBasedStateMachine):
             if when is None or place.probes:
                 continue
             if place.is_down:
-                when = max(when, self.dispatcher._breakers[scope.key.endpoint]._probe_at)
+                when = max(when, self.dispatcher._health[scope.key.endpoint].breaker._probe_at)
             assert when > self.now, "it could start now"
             useful.append(when)
         if until not in {*useful, NEVER}:

@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
-from brimline.core.breaker import Breaker
 from brimline.core.estimate import Estimator, Size, measure
 from brimline.core.faults import CONSEQUENCES, Reach
+from brimline.core.health import Health
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Binding, Demand, NotUntil, Permit, Reason
@@ -57,7 +57,7 @@ class Dispatcher:
         self._max_wait = max_wait
         self._epoch = epoch
         self._scopes: dict[LimitScope, Scope] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._health: dict[str, Health] = {}
         self._estimators: dict[str, Estimator] = {}
         self._lanes: dict[Lane, None] = {}
         self._hungry: deque[Lane] = deque()
@@ -73,7 +73,7 @@ class Dispatcher:
         """Open a lane for `model`; `limits` makes the scope's limits if the scope is new."""
         if key not in self._scopes:
             self._scopes[key] = Scope(key, limits())
-            self._breakers.setdefault(key.endpoint, Breaker())
+            self._health.setdefault(key.endpoint, Health())
         self._estimators.setdefault(model, Estimator())
         lane = Lane(run, model, self._scopes[key], room)
         self._lanes[lane] = None
@@ -151,7 +151,7 @@ class Dispatcher:
         if lane is None:
             scope.blocked = None
             return None
-        breaker = self._breakers[scope.key.endpoint]
+        breaker = self._health[scope.key.endpoint].breaker
         when = breaker.earliest(now)
         if when is None or when > now:
             self._park(scope, when, DOWN)
@@ -306,6 +306,7 @@ class Dispatcher:
         ticket = attempt.ticket
         lane = ticket.lane
         lane.scope.accept()
+        self._health[lane.scope.key.endpoint].answered(lane.model)
         lane.scope.limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
         if response.usage is not None and lane.scope.limits.counts_tokens:
@@ -331,7 +332,7 @@ class Dispatcher:
             return self._refused(now, attempt, fault)
         if hopeless is not None:
             return self._stop(ticket, hopeless, consequence.reach)
-        is_outage = consequence.reach is Reach.ENDPOINT and self._breakers[scope.key.endpoint].is_open
+        is_outage = consequence.reach is Reach.ENDPOINT and self._health[scope.key.endpoint].breaker.is_open
         if is_outage or not consequence.counts:
             return self._again(now, ticket, fault, now)
         return self._try_again(now, attempt, fault)
@@ -353,8 +354,15 @@ class Dispatcher:
         decision = self._policy.decide(now, fault, tries=ticket.tries, alike=alike, rng=self._rng)
         if isinstance(decision, GiveUp) or decision.when - now > self._max_wait:
             ticket.clock(attempt.started, now)
-            return self._finish(ticket, fault)
-        return self._again(now, ticket, fault, decision.when)
+            return self._lose(ticket, fault)
+        spread = self._health[ticket.lane.scope.key.endpoint].budget.spend(now)
+        return self._again(now, ticket, fault, max(decision.when, now + spread))
+
+    def _lose(self, ticket: Ticket, fault: Fault) -> Verdict:
+        """Fail a request; or stop its model, where one request after another fails in the very same way."""
+        lane = ticket.lane
+        hopeless = self._health[lane.scope.key.endpoint].refused(lane.model, fault)
+        return self._finish(ticket, fault) if hopeless is None else self._stop(ticket, hopeless, Reach.MODEL)
 
     def _again(self, now: int, ticket: Ticket, fault: Fault, when: int) -> Verdict:
         lane = ticket.lane
@@ -392,7 +400,7 @@ class Dispatcher:
     def _endpoint_lives(self, attempt: Attempt, *, replied: bool) -> None:
         """Tell the breaker about an attempt that was not the endpoint's fault."""
         endpoint = attempt.ticket.lane.scope.key.endpoint
-        breaker = self._breakers[endpoint]
+        breaker = self._health[endpoint].breaker
         was_open = breaker.is_open
         if replied:
             breaker.succeed()
@@ -404,7 +412,7 @@ class Dispatcher:
     def _endpoint_failed(self, now: int, attempt: Attempt, fault: Fault) -> Fault | None:
         """Tell the breaker about an endpoint-wide fault; return why the endpoint is given up, or None."""
         endpoint = attempt.ticket.lane.scope.key.endpoint
-        breaker = self._breakers[endpoint]
+        breaker = self._health[endpoint].breaker
         breaker.fail(now, probe=attempt.probe)
         if attempt.probe:
             self._look_again(endpoint)

@@ -7,6 +7,12 @@ from brimline.core.faults import CONSEQUENCES
 from brimline.core.time import MINUTE, SECOND
 from brimline.types import Fault
 
+RESERVE = 100.0
+"""So many retries may come at once."""
+
+EARNED = 0.2
+"""What each answer adds to the budget."""
+
 
 class Rng(Protocol):
     """The part of `random.Random` that the core needs."""
@@ -59,3 +65,27 @@ class RetryPolicy:
         """Return a wait before the next try, ns."""
         ceiling = min(self.maximum, self.initial << min(max(tries, 1) - 1, 32))
         return int(ceiling * rng.random())
+
+
+class RetryBudget:
+    """What an endpoint may be asked again, so that its trouble is not multiplied by ours.
+
+    Retries use it up; answers and time earn it back. Beyond it they are not refused but spread, one a second (the
+    retry budget of Finagle, whose retries are dropped; here nothing that may still be answered is).
+    """
+
+    __slots__ = ("_at", "_left")
+
+    def __init__(self) -> None:
+        self._left = RESERVE
+        self._at = 0
+
+    def earn(self) -> None:
+        """Note an answer."""
+        self._left = min(self._left + EARNED, RESERVE)
+
+    def spend(self, now: int) -> int:
+        """Use up a retry; return how long it has to wait, ns."""
+        self._left = min(self._left + (now - self._at) / SECOND, RESERVE) - 1
+        self._at = now
+        return round(max(0.0, -self._left) * SECOND)
