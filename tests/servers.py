@@ -55,6 +55,7 @@ class Cli:
 
     def __init__(self, folder, **environment):
         self.folder = folder
+        self.processes = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "BRIMLINE_", "XDG_"))}
         self.environment = {**clean, "XDG_CONFIG_HOME": str(folder / "config"), **environment}
 
@@ -62,7 +63,16 @@ class Cli:
         """Start it and return the process."""
         command = [sys.executable, "-m", "brimline", *map(str, arguments)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)
+        settings = {"cwd": self.folder, "env": self.environment, "text": True} | pipes
+        self.processes.append(subprocess.Popen(command, **settings))
+        return self.processes[-1]
+
+    def stop(self):
+        """Kill what a failed test has left."""
+        for process in self.processes:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
 
     def __call__(self, *arguments, timeout=50, **options):
         """Run it to its end and return the completed process."""

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from brimline.cli.main import main
+from tests.cli.lab import ROWS
+from tests.servers import Cli
 
 
 @pytest.fixture
@@ -36,3 +38,19 @@ def write(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def lab(tmp_path, simulator):
+    """A command line whose `lab/...` models answer as the scenario says."""
+
+    cli = Cli(tmp_path)
+
+    def start(scenario="", rows=ROWS):
+        cli.server = simulator(scenario)
+        cli.lab(cli.server.url)
+        cli.write("in.jsonl", rows)
+        return cli
+
+    yield start
+    cli.stop()

@@ -6,26 +6,10 @@ import time
 
 import pytest
 
+from tests.cli.lab import ROWS, RUN, until
 from tests.servers import Cli
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
-
-ROWS = [{"text": f"prompt {n}"} for n in range(40)]
-RUN = ("run", "in.jsonl", "-m", "lab/x", "-p", "{{ text }}", "-o", "out.jsonl")
-
-
-@pytest.fixture
-def lab(tmp_path, simulator):
-    """A command line whose `lab/...` models answer as the scenario says."""
-
-    def start(scenario="", rows=ROWS):
-        cli = Cli(tmp_path)
-        cli.server = simulator(scenario)
-        cli.lab(cli.server.url)
-        cli.write("in.jsonl", rows)
-        return cli
-
-    return start
 
 
 def test_every_row_gets_its_own_answer_in_order(lab):
@@ -385,11 +369,3 @@ def test_escapes_of_models_and_servers_never_reach_the_terminal(lab):
     assert done.returncode == 1
     assert "\x1b" not in done.stderr
     assert "\x07" not in done.stderr
-
-
-def until(condition):
-    """Wait for something in another process."""
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)

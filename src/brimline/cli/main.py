@@ -13,12 +13,18 @@ from brimline.errors import BrimlineError, RunError
 
 COMMANDS = {
     "run": ("brimline.cli.run", "Send every row of a file; run it again to resume."),
+    "status": ("brimline.cli.status", "Show how a run stands, also while it runs."),
+    "retry": ("brimline.cli.retry", "Send failed rows again, by what they failed for."),
+    "pause": ("brimline.cli.control:pause", "Let a run start nothing more for now."),
+    "resume": ("brimline.cli.control:resume", "Let a paused run go on."),
+    "stop": ("brimline.cli.control:stop", "End a run; it can be resumed by running it again."),
+    "set": ("brimline.cli.control:set_", "Change the limits of a run while it runs."),
     "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
     "config": ("brimline.cli.config", "Show what is configured, and where it was said."),
 }
-"""Command: the module that holds it as `command`, and what it does."""
+"""Command: the module that holds it as `command` or under a name of its own, and what it does."""
 
 
 class Commands(click.Group):
@@ -32,7 +38,8 @@ class Commands(click.Group):
         """Import and return a command."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), name or "command")
         assert isinstance(command, click.Command)
         return command
 

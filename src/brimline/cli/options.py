@@ -126,13 +126,19 @@ def make_config(given: dict[str, Any]) -> Config:
     Raises:
         ConfigError: Something in it is wrong.
     """
+    rules = limit_rules(given)
+    run = {name: given.pop(name, None) for name in ("timeout", "max_tries", "max_wait")}
+    return load_config(given.pop("config_file"), flags=rules, run=run)
+
+
+def limit_rules(given: dict[str, Any]) -> list[LimitRule]:
+    """Take the options that declare limits out of `given`."""
     rules: list[LimitRule] = [*given.pop("rates", ()), *given.pop("concurrencies", ())]
     for name, dimension in (("rpm", Dimension.REQUESTS), ("tpm", Dimension.TOKENS)):
         amount = given.pop(name, None)
         if amount is not None:
             rules.append(LimitRule(quotas=(Quota.of(amount, MINUTE, dimension),), source=f"--{name}"))
-    run = {name: given.pop(name, None) for name in ("timeout", "max_tries", "max_wait")}
-    return load_config(given.pop("config_file"), flags=rules, run=run)
+    return rules
 
 
 def make_options(given: dict[str, Any]) -> RunOptions:

@@ -142,7 +142,7 @@ async def _execute(prepared: Prepared, display: Display, received: list[signal.S
     """Run under a display, with signals: the first one drains, the second one stops."""
     loop = asyncio.get_running_loop()
     async with Engine(config=prepared.config) as engine:
-        execution = Execution(engine, prepared)
+        execution = Execution(engine, prepared, say=display.say)
 
         def interrupt(number: signal.Signals) -> None:
             received.append(number)

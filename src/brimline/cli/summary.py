@@ -83,13 +83,15 @@ def _next_steps(report: Report, options: RunOptions) -> Iterator[str]:
 
 
 def exit_code(report: Report, options: RunOptions) -> int:
-    """Return what a run means to a shell, interruptions aside."""
+    """Return what a run means to a shell; a signal has a code of its own."""
     if report.error is not None:
         return 1
     if report.stops and not report.is_waiting:
         return 1
     if report.is_waiting or report.stopped in {StopReason.DEADLINE, StopReason.FAILURES}:
         return 5
+    if report.stopped is StopReason.INTERRUPTED:
+        return 130
     if report.failed > options.max_failed.of(report.total):
         return 3
     return 0

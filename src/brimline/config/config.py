@@ -1,8 +1,8 @@
 """The whole configuration of a run, read once and never changed."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from brimline.config.endpoints import ANNOUNCED, BUILT_IN, Endpoint, find_key
 from brimline.config.limits import LimitRule, ModelLimits, limits_for
@@ -64,3 +64,18 @@ class Config:
     def limits(self, model: str) -> ModelLimits:
         """Return what is declared for a model."""
         return limits_for(model, self.rules)
+
+    def outranked(self, rules: Iterable[LimitRule]) -> "Config":
+        """Return the configuration with rules that win over all that it has."""
+        rank = max((rule.rank for rule in self.rules), default=0) + 1
+        return replace(self, rules=(*self.rules, *(replace(rule, rank=rank) for rule in rules)))
+
+    def conflicts(self, models: Iterable[str]) -> Iterator[str]:
+        """Say which models share a scope but not its limits."""
+        seen: dict[tuple[str, str], str] = {}
+        for model in models:
+            limits = self.limits(model)
+            other = seen.setdefault((model.partition("/")[0], limits.scope), model)
+            theirs = self.limits(other)
+            if (limits.quotas, limits.concurrency) != (theirs.quotas, theirs.concurrency):
+                yield f"{other} and {model} share the limits '{limits.scope}' but declare different ones"

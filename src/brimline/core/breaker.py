@@ -66,6 +66,11 @@ class Breaker:
         if probe:
             self._probing = False
 
+    def resume(self, now: int) -> None:
+        """Be patient anew: while its run was paused nothing could be answered."""
+        if self._opened_at is not None:
+            self._opened_at = now
+
     def is_hopeless(self, now: int) -> bool:
         """Whether the endpoint has been failing for so long that it is given up."""
         return self._opened_at is not None and now - self._opened_at >= PATIENCE

@@ -11,15 +11,16 @@ It is pure: time comes in as `now`, nanoseconds on any clock that does not go ba
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 from brimline.core.estimate import Estimator, Size, measure
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.health import Health
 from brimline.core.lane import Attempt, Lane, Ticket
-from brimline.core.limits import LimitSet
+from brimline.core.limits import LimitSet, too_small
 from brimline.core.permit import Binding, Demand, NotUntil, Permit, Reason
+from brimline.core.quota import Quota
 from brimline.core.retry import GiveUp, RetryPolicy, Rng
 from brimline.core.scope import LimitScope, Scope
 from brimline.core.steps import (
@@ -110,10 +111,53 @@ class Dispatcher:
             return ()
         lane.closed = fault
         self._lanes.pop(lane, None)
+        self._step_out(lane)
+        return lane.empty()
+
+    def pause(self, lane: Lane) -> None:
+        """Start nothing of the lane until `resume`; what is in flight ends, and what it answers is kept."""
+        if not lane.paused:
+            self._step_out(lane)
+            lane.paused = True
+
+    def resume(self, now: int, lane: Lane) -> None:
+        """Go on with a paused lane, at once if its limits allow."""
+        if not lane.paused:
+            return
+        lane.paused = False
+        lane.scope.resume()
+        self._breakers[lane.scope.key.endpoint].resume(now)
         if lane.queue:
+            lane.scope.lanes.append(lane)
+            self._revise(lane.scope)
+
+    def misfit(self, lane: Lane, quotas: Sequence[Quota]) -> str:
+        """Say which request that waits could never be sent under these quotas; empty if all could."""
+        for ticket in self._waiting(lane.scope):
+            demand = self._estimators[ticket.lane.model].demand(_size(ticket))
+            if (quota := too_small(quotas, demand)) is not None:
+                return f"request {ticket.request.id!r} {_too_long(quota, demand)}"
+        return ""
+
+    def declare(self, now: int, lane: Lane, quotas: Sequence[Quota], concurrency: int | None) -> None:
+        """Replace what is declared for the lane's scope; `misfit` is asked before.
+
+        What left before counts in the new limits, and what is in flight stays good.
+        """
+        scope = lane.scope
+        scope.limits.declare(now, quotas, concurrency)
+        self._revise(scope)
+
+    def _waiting(self, scope: Scope) -> Iterator[Ticket]:
+        for lane in self._lanes:
+            if lane.scope is scope:
+                yield from lane.waiting()
+
+    def _step_out(self, lane: Lane) -> None:
+        """Take a lane out of those that are served."""
+        if lane.queue and not lane.paused:
             lane.scope.lanes.remove(lane)
             self._revise(lane.scope)  # it may have waited for what one of these needed
-        return lane.empty()
 
     def conclude(self, *tickets: Ticket) -> None:
         """Note that requests are through: their outcome is kept, or they were given up."""
@@ -225,7 +269,7 @@ class Dispatcher:
 
     def _queue(self, ticket: Ticket, *, first: bool) -> None:
         lane = ticket.lane
-        if not lane.queue:
+        if not lane.queue and not lane.paused:
             lane.scope.lanes.append(lane)
         if first:
             lane.queue.push_front(ticket)
@@ -250,13 +294,17 @@ class Dispatcher:
             return self._drop(ticket)
         limits = lane.scope.limits
         ticket.size = measure(ticket.request, ticket.responses) if limits.counts_tokens else None
-        demand = self._demand(ticket)
-        if (quota := limits.impossible(demand)) is not None:
-            needs = demand[quota.dimension]
-            fault = Fault(FaultKind.TOO_LONG, f"needs about {needs} tokens, more than {quota} ever allows")
-            return self._finish(ticket, fault)
-        self._queue(ticket, first=first)
-        return None
+        verdict = self._refuse(ticket, self._demand(ticket))
+        if verdict is None:
+            self._queue(ticket, first=first)
+        return verdict
+
+    def _refuse(self, ticket: Ticket, demand: Demand) -> Final | None:
+        """Fail a ticket that its limits can never hold."""
+        quota = ticket.lane.scope.limits.impossible(demand)
+        if quota is None:
+            return None
+        return self._finish(ticket, Fault(FaultKind.TOO_LONG, _too_long(quota, demand)))
 
     def _demand(self, ticket: Ticket) -> Demand:
         """Return what the ticket's next exchange needs, as far as anybody limits it."""
@@ -368,6 +416,9 @@ class Dispatcher:
         lane = ticket.lane
         if lane.closed is not None:
             return self._drop(ticket)
+        refusal = self._refuse(ticket, ticket.demand)  # the limits may have been lowered while it was away
+        if refusal is not None:
+            return refusal
         if when > now:
             lane.later.add(ticket)
             heapq.heappush(self._timers, (when, next(self._sequence), ticket))
@@ -427,6 +478,10 @@ class Dispatcher:
 def _size(ticket: Ticket) -> Size:
     """Return the size of a ticket; one that came before tokens were limited keeps its place in the queue."""
     return measure(ticket.request, ticket.responses) if ticket.size is None else ticket.size
+
+
+def _too_long(quota: Quota, demand: Demand) -> str:
+    return f"needs about {demand[quota.dimension]} tokens, more than {quota} ever allows"
 
 
 def _concerns(reach: Reach, own: Lane, other: Lane) -> bool:

@@ -1,5 +1,6 @@
 """Tickets and lanes: each request on its way, and the line in which those of one run and model wait."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from brimline.core.estimate import Size
@@ -144,10 +145,13 @@ class Lane:
         open: Tickets that are not through yet, wherever they are.
         asked: Whether requests were asked for and have not come yet.
         exhausted: Whether there are no more requests to come.
+        paused: Whether nothing starts for now.
         closed: Why nothing starts any more, or None.
     """
 
-    __slots__ = ("asked", "closed", "exhausted", "later", "model", "open", "queue", "room", "run", "scope")
+    __slots__ = (
+        "asked", "closed", "exhausted", "later", "model", "open", "paused", "queue", "room", "run", "scope",
+    )  # fmt: skip
 
     def __init__(self, run: Any, model: str, scope: "Scope", room: int) -> None:
         self.run = run
@@ -159,6 +163,7 @@ class Lane:
         self.open = 0
         self.asked = False
         self.exhausted = False
+        self.paused = False
         self.closed: Fault | None = None
 
     @property
@@ -175,9 +180,14 @@ class Lane:
         """Whether everything it will ever hold is through: its outcome is kept, or it was given up."""
         return self.open == 0 and (self.exhausted or self.closed is not None)
 
+    def waiting(self) -> Iterator[Ticket]:
+        """Yield all tickets that are not in flight."""
+        yield from self.queue
+        yield from self.later
+
     def empty(self) -> tuple[Ticket, ...]:
         """Take out and return all tickets that are not in flight."""
-        tickets = (*self.queue, *self.later)
+        tickets = (*self.waiting(),)
         self.queue = Queue()
         self.later.clear()
         return tickets

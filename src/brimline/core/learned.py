@@ -32,16 +32,25 @@ class Learned:
         paces: The rates that were found, by their place in a `Demand`.
     """
 
-    __slots__ = ("_burst_at", "_crowded", "_sent", "_strain", "crowd", "paces")
+    __slots__ = ("_burst_at", "_crowded", "_declared", "_sent", "_strain", "crowd", "paces")
 
     def __init__(self, concurrency: int | None = None, *, is_paced: bool = False) -> None:
         first = FIRST if concurrency is None and not is_paced else concurrency or MOST
-        self.crowd = Crowd(concurrency or MOST, first)
         self.paces = {0: Pace(0)}
-        self._strain = Strain() if concurrency is None else None
+        self._crowd(concurrency, first)
         self._sent = 0
         self._burst_at = -1
         self._crowded: deque[bool] = deque(maxlen=CROWDED)
+
+    def _crowd(self, concurrency: int | None, first: float) -> None:
+        self.crowd = Crowd(concurrency or MOST, first)
+        self._strain = Strain() if concurrency is None else None
+        self._declared = concurrency
+
+    def declare(self, concurrency: int | None) -> None:
+        """Take another concurrency as declared; rates that were found are kept, and a crowd of nobody's choice."""
+        if concurrency != self._declared:
+            self._crowd(concurrency, self.crowd.size if concurrency is None else concurrency)
 
     def take(self, now: int, permit: Permit) -> None:
         """Note an attempt that goes."""

@@ -13,6 +13,7 @@ books any.
 """
 
 from collections import deque
+from collections.abc import Iterable
 
 from brimline.core.quota import Discipline, Quota
 from brimline.core.time import MILLISECOND
@@ -82,6 +83,19 @@ class Limiter:
             quota = self.quota
             spare = max(0, quota.burst - amount)
             self._full = max(self._full, until * quota.amount + spare * quota.window)
+
+    def carry(self, now: int, gone: Iterable[tuple[int, int]]) -> list[int]:
+        """Book what left before this quota was declared, and return the slots.
+
+        Args:
+            now: When it is declared.
+            gone: When and how much, in order of time. If that is more than the quota would have let go, it leaves
+                no more debt than one window's worth: the log holds back the rest.
+        """
+        slots = [self.take(at, amount) for at, amount in gone]
+        if self._full is not None:
+            self._full = min(self._full, (now + self.quota.window) * self.quota.amount)
+        return slots
 
     def used(self, now: int) -> int:
         """Return how much has gone in the window that ends now."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from brimline.core.learned import Learned
 from brimline.core.limiter import Limiter
+from brimline.core.past import Past
 from brimline.core.permit import CHARGED, NOTHING, Binding, Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, Quota
 from brimline.core.tide import Tide
@@ -26,6 +27,14 @@ PLENTY = 0.5
 """A refusal while every advertised limit has more than this share left is no matter of limits."""
 
 
+def too_small(quotas: Iterable[Quota], demand: Demand) -> Quota | None:
+    """Return the first of the quotas that can never hold `demand`, or None."""
+    for quota in quotas:
+        if demand[quota.dimension] > quota.amount:
+            return quota
+    return None
+
+
 class LimitSet:
     """The quotas and the concurrency of one scope.
 
@@ -36,8 +45,8 @@ class LimitSet:
     """
 
     __slots__ = (
-        "_closed", "_closed_until", "_leaving", "_patience", "_sent", "concurrency", "counts_tokens", "in_flight",
-        "learned", "limiters", "tides",
+        "_closed", "_closed_until", "_leaving", "_out", "_past", "_patience", "_quotas", "_sent", "concurrency",
+        "counts_tokens", "in_flight", "learned", "limiters", "tides",
     )  # fmt: skip
 
     def __init__(
@@ -46,21 +55,20 @@ class LimitSet:
         self.limiters = tuple(Limiter(quota) for quota in quotas)
         self.tides: dict[tuple[int, int | None], Tide] = {}
         self.learned = learned
-        self.counts_tokens = any(quota.dimension is not Dimension.REQUESTS for quota in quotas)
         self.concurrency = concurrency
         self.in_flight = 0
         self._sent = NOTHING
         self._closed_until = 0
         self._closed: Binding = Reason("")
         self._leaving: dict[Permit, int] = {}
-        self._patience = min((quota.window for quota in quotas), default=0) // 2
+        self._out: dict[Permit, None] = {}
+        self._past = Past()
+        self.counts_tokens = False
+        self._adopt(quotas)
 
     def impossible(self, demand: Demand) -> Quota | None:
         """Return the quota that can never hold `demand`, or None if it can be granted some day."""
-        for limiter in self.limiters:
-            if demand[limiter.quota.dimension] > limiter.quota.amount:
-                return limiter.quota
-        return None
+        return too_small(self._quotas, demand)
 
     def fitted(self, demand: Demand) -> Demand:
         """Return an estimate that has grown since it was found possible as what is possible at most."""
@@ -111,6 +119,7 @@ class LimitSet:
         sent = self._sent = _plus(self._sent, demand)
         slots = [limiter.take(now, demand[limiter.quota.dimension]) for limiter in self.limiters]
         permit = Permit(demand, slots, now, self.in_flight, sent)
+        self._out[permit] = None
         for (place, _), tide in self.tides.items():
             tide.take(now, demand[place])
         if self.learned is not None:
@@ -139,6 +148,7 @@ class LimitSet:
             self._move(now, permit)
 
     def _move(self, now: int, permit: Permit) -> None:
+        permit.at = now
         for index, limiter in enumerate(self.limiters):
             amount = permit.demand[limiter.quota.dimension]
             permit.slots[index] = limiter.move(permit.slots[index], now, amount)
@@ -148,18 +158,24 @@ class LimitSet:
 
         Returns whether something became possible earlier than before.
         """
-        permit.settle()
-        self._leaving.pop(permit, None)
+        self._end(permit)
         if usage is None:
+            self._past.note(permit.at, permit.demand)
             return False
-        used = usage.input_tokens, usage.output_tokens
-        return self._amend(permit, Demand(permit.demand.requests, sum(used), *used))
+        tokens = usage.input_tokens, usage.output_tokens
+        used = Demand(permit.demand.requests, sum(tokens), *tokens)
+        self._past.note(permit.at, used)
+        return self._amend(permit, used)
 
     def refund(self, permit: Permit) -> bool:
         """Give everything back: the attempt never left. Settles the permit."""
-        permit.settle()
-        self._leaving.pop(permit, None)
+        self._end(permit)
         return self._amend(permit, Demand(requests=0))
+
+    def _end(self, permit: Permit) -> None:
+        permit.settle()
+        del self._out[permit]
+        self._leaving.pop(permit, None)
 
     def release(self, permit: Permit) -> None:
         """Give the permit's slot back."""
@@ -231,8 +247,50 @@ class LimitSet:
 
     def restore(self, at: int, demand: Demand) -> None:
         """Book what an earlier process used at `at`. Call in order of time, before anything is acquired."""
+        self._past.note(at, demand)
         for limiter in self.limiters:
             limiter.take(at, demand[limiter.quota.dimension])
+
+    def declare(self, now: int, quotas: Sequence[Quota], concurrency: int | None) -> None:
+        """Replace what is declared. What left before counts in the new limits, and permits that are out stay good."""
+        known = {limiter.quota: index for index, limiter in enumerate(self.limiters)}
+        slots: dict[Permit, list[int]] = {permit: [] for permit in self._out}
+        limiters = []
+        for quota in quotas:
+            if (index := known.get(quota)) is not None:
+                limiters.append(self.limiters[index])
+                for permit, new in slots.items():
+                    new.append(permit.slots[index])
+            else:
+                limiters.append(self._succeed(now, quota, slots))
+        for permit, new in slots.items():
+            permit.slots = new
+        self.limiters = tuple(limiters)
+        self.concurrency = concurrency
+        if self.learned is not None:
+            self.learned.declare(concurrency)
+        self._adopt(quotas)
+
+    def _succeed(self, now: int, quota: Quota, slots: dict[Permit, list[int]]) -> Limiter:
+        """Return a limiter that knows what left before, and add the slots of the permits that are out."""
+        out = list(self._out)
+        gone = [(permit.at, permit.demand[quota.dimension]) for permit in out]
+        gone += [(at, amounts[quota.dimension]) for at, amounts in self._past.within(now, quota.window)]
+        order = sorted(range(len(gone)), key=lambda place: gone[place][0])
+        limiter = Limiter(quota)
+        for place, slot in zip(order, limiter.carry(now, (gone[place] for place in order)), strict=True):
+            if place < len(out):
+                slots[out[place]].append(slot)
+        if self._closed_until > now:
+            limiter.hold(self._closed_until, 1)
+        return limiter
+
+    def _adopt(self, quotas: Sequence[Quota]) -> None:
+        self._quotas = quotas
+        self.counts_tokens = any(quota.dimension is not Dimension.REQUESTS for quota in quotas) or any(
+            place > 0 for place, _ in self.tides
+        )
+        self._patience = min((quota.window for quota in quotas), default=0) // 2
 
     def _amend(self, permit: Permit, actual: Demand) -> bool:
         eased = False

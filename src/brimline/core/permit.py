@@ -63,16 +63,17 @@ class Permit:
         demand: What it was given for.
         slots: What each limiter booked it under.
         started: When, ns.
+        at: When it left as far as is known, ns.
         in_flight: How many were in flight with it.
         marks: How much had been let go with it in all.
     """
 
-    __slots__ = ("_released", "_settled", "demand", "in_flight", "marks", "slots", "started")
+    __slots__ = ("_released", "_settled", "at", "demand", "in_flight", "marks", "slots", "started")
 
     def __init__(self, demand: Demand, slots: list[int], started: int, in_flight: int, marks: Demand) -> None:
         self.demand = demand
         self.slots = slots
-        self.started = started
+        self.started = self.at = started
         self.in_flight = in_flight
         self.marks = marks
         self._settled = False

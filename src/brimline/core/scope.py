@@ -103,6 +103,10 @@ class Scope:
         self._refusals = 0
         self._refused_since = None
 
+    def resume(self) -> None:
+        """Be patient anew: while it was paused nothing could be accepted."""
+        self._refused_since = None
+
     def refuse(
         self, now: int, attempt: Attempt, fault: Fault, *, policy: RetryPolicy, rng: Rng, max_wait: int
     ) -> RetryAt | Fault:

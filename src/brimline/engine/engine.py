@@ -19,7 +19,7 @@ from brimline.engine.pump import Pump
 from brimline.engine.run import Run
 from brimline.engine.simulator import SimulatorProcess
 from brimline.engine.stream import Item, Maker, ask_one, numbered
-from brimline.errors import UsageError
+from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
 from brimline.transport import HttpTransport
 from brimline.types import Fault, FaultKind, Outcome, Priority
@@ -181,6 +181,26 @@ class Engine:
         """Return how everything that runs now stands."""
         return progress_of([*self._runs], self.pump.clock.now())
 
+    def declare(self, rules: Iterable[LimitRule]) -> None:
+        """Change declared limits while requests are under way; the rules win over what was said before.
+
+        What left before counts in the new limits, so that no window holds more than they allow.
+
+        Raises:
+            ConfigError: A request that waits could never be sent, or models that share a scope would have different
+                limits. Nothing was changed.
+        """
+        config = self.config.outranked(rules)
+        lanes = [lane for run in self._runs for lane in run.lanes.values() if lane.closed is None]
+        problems = [*config.conflicts(dict.fromkeys(lane.model for lane in lanes))]
+        shared = {lane.scope: (lane, config.limits(lane.model)) for lane in lanes}
+        problems += filter(None, (self.pump.misfit(*changed) for changed in shared.values()))
+        if problems:
+            raise ConfigError(problems[0])
+        self.config = config
+        for lane, limits in shared.values():
+            self.pump.declare(lane, limits)
+
     # What runs use.
 
     @property
@@ -275,7 +295,5 @@ def _configure(
     if not isinstance(config, Config):
         config = load_config(None if config is None else Path(config), flags=rules, run=settings)
     elif rules or any(value is not None for value in settings.values()):
-        rank = max((rule.rank for rule in config.rules), default=0) + 1
-        added = tuple(replace(rule, rank=rank) for rule in rules)
-        config = replace(config, rules=(*config.rules, *added), run=config.run.updated(settings, "Python"))
+        config = replace(config.outranked(rules), run=config.run.updated(settings, "Python"))
     return replace(config, endpoints={**config.endpoints, **endpoints}) if endpoints else config

@@ -2,25 +2,30 @@
 
 import asyncio
 import os
-import platform
 from array import array
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
-from brimline._version import __version__
+import msgspec
+
 from brimline.core.faults import CONSEQUENCES
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
 from brimline.core.time import SECOND
 from brimline.data.recipe import Origin
 from brimline.engine.clock import wall_clock
+from brimline.engine.control import Control
 from brimline.engine.engine import Engine
 from brimline.engine.files import FileSink, FileSource, StdoutSink
+from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
 from brimline.engine.prepared import Prepared, stamp_of
 from brimline.engine.progress import Progress, progress_of
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
+from brimline.engine.status import Limits, State, Status
+from brimline.engine.steering import Steering
 from brimline.store.lines import moved_line
 from brimline.store.matching import Standing
 from brimline.store.ordering import NoRoom, order_results
@@ -39,10 +44,14 @@ class Execution:
     Args:
         engine: An open engine.
         prepared: What to run; its lock is released at the end.
+        say: Shows a line to those who watch it.
     """
 
-    def __init__(self, engine: Engine, prepared: Prepared) -> None:
+    def __init__(
+        self, engine: Engine, prepared: Prepared, *, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._engine = engine
+        self._say = say
         self._prepared = prepared
         self._options = prepared.options
         self._plan = prepared.checked.plan
@@ -68,6 +77,9 @@ class Execution:
             RunError: The simulator did not start.
         """
         self._write_manifest(ended=False)
+        control = self._make_control()
+        if control is not None:
+            await control.open()
         timers = self._set_timers()
         guard = asyncio.create_task(self._guard())
         try:
@@ -83,6 +95,8 @@ class Execution:
         if self._run.error is None:
             await self._order()
         self._write_manifest(ended=True)
+        if control is not None:
+            control.close()
         self._prepared.release()
         return self._report()
 
@@ -104,6 +118,43 @@ class Execution:
         now = self._clock.now()
         elapsed = (now - self._began) / SECOND
         return progress_of([self._run], now, totals=self._totals, before=self._before, elapsed=elapsed)
+
+    def status(self) -> Status:
+        """Return how the run stands, for those who ask from outside."""
+        ok, missing = self._standing.count(Standing.OK), self._standing.count(Standing.MISSING)
+        paused = State.PAUSED if self._run.paused else State.RUNNING
+        return Status(
+            output=str(self._options.results),
+            state=paused if self._run.closed is None else State.STOPPING,
+            pid=os.getpid(),
+            total=self._plan.requests,
+            ok=ok,
+            failed=self._plan.requests - ok - missing,
+            pending=missing,
+            stopped=self._stopped,
+            began=self._began_at(),
+            limits=self._limits(),
+            progress=self.progress(),
+        )
+
+    def _make_control(self) -> Control | None:
+        """Return what takes commands; without a folder there is no place for it."""
+        folder = self._prepared.folder
+        if folder is None:
+            return None
+
+        def end(now: bool) -> None:  # noqa: FBT001
+            (self.abort if now else self.stop)(StopReason.INTERRUPTED)
+
+        output, models = self._options.results, self._plan.models
+        steering = Steering(self._engine, self._run, output, models, end, self.status, self._say)
+        return Control(steering, folder.path)
+
+    def _began_at(self) -> str:
+        return moment(wall_clock() - (self._clock.now() - self._began))
+
+    def _limits(self) -> dict[str, Limits]:
+        return {model: describe_limits(self._engine.config.limits(model)) for model in self._plan.models}
 
     async def _send(self) -> None:
         self._run.is_open = True
@@ -209,32 +260,19 @@ class Execution:
         folder, options, config = self._prepared.folder, self._options, self._engine.config
         if folder is None:
             return
-        began = wall_clock() - (self._clock.now() - self._began)
-        manifest = {
-            "brimline": __version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "pid": os.getpid(),
-            "began": _moment(began),
-            "ended": _moment(wall_clock()) if ended else None,
-            "input": str(options.input),
-            "input_stamp": stamp_of(options.input),
-            "stale": self._prepared.is_stale,
-            "output": str(options.results),
-            "prompt": options.prompt,
-            "prompt_column": options.prompt_column,
-            "system": options.system,
-            "params": options.params,
-            "timeout_s": config.run.timeout,
-            "max_tries": config.run.max_tries,
-            "max_wait_s": config.run.max_wait,
-            "models": {model: _describe(config.limits(model)) for model in self._plan.models},
-            "requests": self._plan.requests,
-            "missing": self._standing.count(Standing.MISSING),
-            "stopped": self._stopped,
-        }
-        with suppress(OSError):  # a full disk: history is not worth a run
-            folder.write_manifest(manifest)
+        with suppress(OSError):  # a full disk, an input that has gone: history is not worth a run
+            folder.write_manifest({
+                **describe_process(),
+                "began": self._began_at(),
+                "ended": moment(wall_clock()) if ended else None,
+                "command": describe_command(replace(options, only=None), config),
+                "input_stamp": stamp_of(options.input),
+                "stale": self._prepared.is_stale,
+                "models": msgspec.to_builtins(self._limits()),
+                "requests": self._plan.requests,
+                "missing": self._standing.count(Standing.MISSING),
+                "stopped": self._stopped,
+            })
 
     def _report(self) -> Report:
         run, now = self._run, self._clock.now()
@@ -260,11 +298,3 @@ class Execution:
             notices=tuple(self._prepared.notices),
             error=None if run.error is None else str(run.error) or type(run.error).__name__,
         )
-
-
-def _describe(limits: Any) -> dict[str, Any]:
-    return {"quotas": [quota.explain() for quota in limits.quotas], "concurrency": limits.concurrency}
-
-
-def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds")

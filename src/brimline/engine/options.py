@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brimline.errors import ConfigError
+from brimline.types import FaultKind
 
 STREAM = Path("-")
 """Standard input as an input, standard output as an output."""
@@ -65,6 +66,7 @@ class RunOptions:
         system: Template of the system message.
         params: Generation parameters that win over the rows' own.
         retry: Which failed rows are sent again.
+        only: Send only rows that failed for one of these kinds of fault, and none that is missing.
         fresh: Whether to start over, with the old results kept aside.
         raw: Whether results hold the provider's whole reply.
         limit: Send at most so many requests.
@@ -82,6 +84,7 @@ class RunOptions:
     system: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     retry: Retry = Retry.TRANSIENT
+    only: frozenset[FaultKind] | None = None
     fresh: bool = False
     raw: bool = False
     limit: int | None = None

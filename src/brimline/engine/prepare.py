@@ -111,7 +111,8 @@ def check_input(path: Path, recipe: Recipe, config: Config, *, with_keys: bool) 
     plan, problems = make_plan(table, recipe, check_model=check_model, check_request=check_request, note=note)
     if not problems.count:
         _find_twins(plan, identities, problems)
-        _compare_scopes(plan, config, problems)
+        for conflict in config.conflicts(plan.models):
+            problems.add(conflict)
     return Checked(plan, problems, identities)
 
 
@@ -125,17 +126,6 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
         problems.add(
             f"{plan.table.path}: lines {lines[0]} and {lines[1]} give the same id {request.id!r} for {request.model}"
         )
-
-
-def _compare_scopes(plan: Plan, config: Config, problems: Problems) -> None:
-    """Report models that share a scope but not its limits."""
-    seen: dict[tuple[str, str], str] = {}
-    for model in plan.models:
-        limits = config.limits(model)
-        other = seen.setdefault((model.partition("/")[0], limits.scope), model)
-        theirs = config.limits(other)
-        if (limits.quotas, limits.concurrency) != (theirs.quotas, theirs.concurrency):
-            problems.add(f"{other} and {model} share the limits '{limits.scope}' but declare different ones")
 
 
 def match_results(

@@ -90,21 +90,24 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
     history = read_history(folder.attempts, now=wall_clock(), span=_longest_window(plan.models, config))
     matched = Match(plan.requests)
     prepared = Prepared(options, config, checked, matched, {}, folder, history=history)
+    chosen = bytearray(1)
     if options.fresh:
         prepared.kept_aside = _keep_aside(output)
         folder.turns.unlink(missing_ok=True)
     elif output.exists():
         unfinished = set(history.unfinished)
         reader = ResultsReader(output)
-        prepared.matched = match_results(
-            output, checked, reader, _without_results(reader, unfinished), is_known=not folder.is_new
-        )
+        lines = _chosen(_without_results(reader, unfinished), options, chosen)
+        prepared.matched = match_results(output, checked, reader, lines, is_known=not folder.is_new)
         prepared.matched.strays.extend(reader.damaged)
         prepared.history = History(frozenset(unfinished), history.recent)
         prepared.lines = reader.lines
         prepared.is_stale = _is_stale(folder.read_manifest(), options.input)
         _tidy(output, reader, prepared.notices)
-    prepared.pending = choose(plan, prepared.matched.standing, options)
+    standing = prepared.matched.standing
+    if options.only is not None:
+        standing = _only(prepared.matched, chosen)
+    prepared.pending = choose(plan, standing, options)
     make_results(output)
     return prepared
 
@@ -132,6 +135,26 @@ def _without_results(reader: ResultsReader, unfinished: set[bytes]) -> Iterator[
         if unfinished and standing_of(recorded) in {Standing.OK, Standing.HOPELESS}:
             unfinished.discard(name_request(recorded.id, recorded.key))
         yield line, recorded
+
+
+def _chosen(
+    lines: Iterator[tuple[int, Recorded]], options: RunOptions, chosen: bytearray
+) -> Iterator[tuple[int, Recorded]]:
+    """Pass recorded lines on, and mark those that failed for one of the kinds that are to be sent again."""
+    for line, recorded in lines:
+        if options.only is not None:
+            chosen.extend(bytes(line - len(chosen)))
+            chosen.append(recorded.kind in options.only)
+        yield line, recorded
+
+
+def _only(matched: Match, chosen: bytearray) -> bytearray:
+    """Return how requests stand, as if all but those whose line is marked had their outcome."""
+    standing = bytearray(matched.standing)
+    for number, line in enumerate(matched.line_of):
+        again = standing[number] and chosen[line]
+        standing[number] = Standing.MISSING if again else Standing.OK
+    return standing
 
 
 def _tidy(output: Path, reader: ResultsReader, notices: list[str]) -> None:

@@ -152,9 +152,9 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
         retried=meter.retried,
         refused=meter.refused,
         limited_by=_limited_by(lane),
-        wait=None if wake_at is None else max(0, wake_at - now) / SECOND,
+        wait=None if wake_at is None or lane.paused else max(0, wake_at - now) / SECOND,
         left=left,
-        eta=_eta(left, flow.finished, min(elapsed, MINUTE)),
+        eta=None if left and lane.paused else _eta(left, flow.finished, min(elapsed, MINUTE)),
     )
 
 
@@ -179,6 +179,8 @@ def allowed(lane: Lane, dimension: Dimension, elapsed: int, span: int = MINUTE) 
 def _limited_by(lane: Lane) -> str:
     if lane.closed is not None:
         return f"stopped: {lane.closed.kind}"
+    if lane.paused and not lane.is_done:
+        return "paused"
     if lane.scope.blocked and lane.queue:
         return lane.scope.blocked.words
     if lane.is_done:
@@ -192,4 +194,5 @@ def notice(run: Run) -> str:
     """Return what people should know about a run now."""
     if run.sink.stall is not None:
         return f"cannot write: {run.sink.stall.strerror}; nothing more is sent until there is room"
-    return "; ".join(f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items())
+    stops = [f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items()]
+    return "; ".join([run.paused, *stops] if run.paused and run.closed is None else stops)

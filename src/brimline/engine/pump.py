@@ -98,6 +98,8 @@ class Pump:
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self.adopt(run)
+        if run.paused:
+            self._dispatcher.pause(lane)
         if run.closed is not None:  # it was stopped while its endpoint was made ready
             self._dispatcher.close(lane, run.closed)
         self._wake.set()
@@ -114,6 +116,28 @@ class Pump:
         self._stalls.pop(run, None)
         for lane in run.lanes.values():
             self._dispatcher.forget(lane)
+
+    def pause(self, run: Run, why: str) -> None:
+        """Start nothing of a run until `resume`; what is in flight may end. `why` is for people."""
+        run.paused = why
+        for lane in run.lanes.values():
+            self._dispatcher.pause(lane)
+
+    def resume(self, run: Run) -> None:
+        """Go on with a paused run."""
+        run.paused = ""
+        for lane in run.lanes.values():
+            self._dispatcher.resume(self.clock.now(), lane)
+        self._wake.set()
+
+    def misfit(self, lane: Lane, limits: ModelLimits) -> str:
+        """Say which request that waits could never be sent under such limits; empty if all could."""
+        return self._dispatcher.misfit(lane, limits.quotas)
+
+    def declare(self, lane: Lane, limits: ModelLimits) -> None:
+        """Replace what is declared for the lane's scope."""
+        self._dispatcher.declare(self.clock.now(), lane, limits.quotas, limits.concurrency)
+        self._wake.set()
 
     def drain(self, run: Run, fault: Fault) -> None:
         """Start nothing more of a run, for the reason in `fault`; what is in flight may end."""
@@ -188,7 +212,7 @@ class Pump:
             run: Run = attempt.ticket.lane.run
             if run.error is not None:
                 self._abandon(attempt)
-            elif run in self._noted:
+            elif run in self._noted or run.paused:
                 self._starting.append(attempt)
             else:
                 task = self.spawn(run, self._perform(attempt))

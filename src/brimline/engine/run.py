@@ -75,6 +75,7 @@ class Run:
         stops: Why endpoints or models have stopped, by name.
         error: Why the run as a whole could not go on, or None.
         closed: Why nothing more of it is started, or None.
+        paused: Why nothing of it is started for now, for people; empty if it flows.
         is_open: Whether lanes may still be added; it is not done before.
         done: Set when there is nothing more to do.
         tasks: What works for it now.
@@ -92,6 +93,7 @@ class Run:
         self.stops: dict[str, Fault] = {}
         self.error: BaseException | None = None
         self.closed: Fault | None = None
+        self.paused = ""
         self.is_open = False
         self.done = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()

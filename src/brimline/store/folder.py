@@ -8,29 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from brimline.errors import OutputError
-from brimline.store.lock import Lock
+from brimline.store.lock import Lock, find_owner
 
 
-class RunFolder:
-    """`<output>.run/` of one results file.
+class FolderView:
+    """`<output>.run/` of one results file, to be looked at.
 
     Args:
         output: The results file.
-
-    Raises:
-        OutputLocked: Another process writes the same results.
-        OutputError: The folder cannot be made.
     """
 
     def __init__(self, output: Path) -> None:
         self.path = output.with_name(output.name + ".run")
-        self.is_new = not self.path.exists()
-        try:
-            self.path.mkdir(exist_ok=True)
-            self._lock = Lock(self.path / "lock", str(output))
-        except OSError as error:
-            hint = "Give another file with -o."
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}", hint=hint) from None
 
     @property
     def attempts(self) -> Path:
@@ -42,13 +31,9 @@ class RunFolder:
         """Finished turns of unfinished conversations."""
         return self.path / "turns.jsonl"
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
-        """Write what was run, with what, and when. Never holds a secret."""
-        path = self.path / "manifest.json"
-        temporary = path.with_suffix(".tmp")
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
-        temporary.replace(path)
+    def owner(self) -> int | None:
+        """Return the process that writes these results now, or None."""
+        return find_owner(self.path / "lock")
 
     def read_manifest(self) -> dict[str, Any]:
         """Return what was run last; empty if that is not known."""
@@ -57,6 +42,36 @@ class RunFolder:
         except (OSError, ValueError):
             return {}
         return manifest if isinstance(manifest, dict) else {}
+
+
+class RunFolder(FolderView):
+    """`<output>.run/` of one results file, locked: nobody else writes these results.
+
+    Args:
+        output: The results file.
+
+    Raises:
+        OutputLocked: Another process writes the same results.
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, output: Path) -> None:
+        super().__init__(output)
+        self.is_new = not self.path.exists()
+        try:
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            self._lock = Lock(self.path / "lock", str(output))
+        except OSError as error:
+            hint = "Give another file with -o."
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}", hint=hint) from None
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write what was run, with what, and when. Never holds a secret."""
+        path = self.path / "manifest.json"
+        temporary = path.with_suffix(".tmp")
+        text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
+        temporary.replace(path)
 
     def discard(self) -> None:
         """Remove the folder if it was made now and holds nothing but the lock: nothing was run."""

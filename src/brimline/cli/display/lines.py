@@ -41,7 +41,7 @@ class JsonDisplay(Display):
         self._stream.flush()
 
 
-def line(progress: Progress) -> str:
+def line(progress: Progress, *, with_models: bool = True) -> str:
     """Return how a run stands, on one line."""
     models = progress.models
     in_flight = sum(model.in_flight for model in models)
@@ -56,7 +56,8 @@ def line(progress: Progress) -> str:
     parts.append(f"{requests:,} in the last minute{share}")
     if progress.eta is not None:
         parts.append(f"{span(progress.eta)} left")
-    parts += [f"{model.model}: {limiting(model)}" for model in models if model.left and limiting(model)]
+    if with_models:
+        parts += [f"{model.model}: {limiting(model)}" for model in models if model.left and limiting(model)]
     return ", ".join(parts)
 
 
