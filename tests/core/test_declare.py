@@ -124,7 +124,7 @@ def test_what_went_before_holds_nothing_back_for_longer_than_a_window(first, sec
     answer = books.limits.acquire(books.now, Demand(1, 1, 1, 1))
     longest = max((quota.window for quota in second), default=0)
     if isinstance(answer, NotUntil):
-        assert answer.when <= books.now + longest + GUARD + longest // SLOTS
+        assert answer.when <= books.now + (longest + GUARD) * (SLOTS + 1) // SLOTS
 
 
 @given(limits, steps)
@@ -203,6 +203,28 @@ def test_permits_that_are_out_stay_good_and_keep_their_slots():
         limits.release(permit)
     assert limits.in_flight == 1
     assert isinstance(limits.acquire(2 * SECOND + GUARD + SECOND, Demand()), Permit)
+
+
+def test_what_left_late_counts_from_then():
+    limits = LimitSet(parse_quotas("5/s"))
+    for permit in flood(limits):
+        limits.depart(SECOND // 2, permit)
+        limits.settle(permit, None)
+    flying = limits.acquire(2 * SECOND, Demand())
+    limits.depart(3 * SECOND, flying)
+    limits.declare(3 * SECOND, parse_quotas("6/min window"), None)
+    assert limits.acquire(3 * SECOND, Demand()).when >= MINUTE + GUARD + SECOND // 2
+    limits.declare(3 * SECOND, parse_quotas("1/min window"), None)
+    assert limits.acquire(3 * SECOND, Demand()).when >= MINUTE + GUARD + 3 * SECOND
+
+
+def test_the_bucket_is_filled_as_it_would_have_been():
+    limits = LimitSet(parse_quotas("30/s"))
+    for permit in flood(limits):
+        limits.settle(permit, None)
+    limits.acquire(50 * SECOND, Demand())
+    limits.declare(50 * SECOND, parse_quotas("60/min burst 30"), None)
+    assert len(flood(limits, 50 * SECOND)) == 29
 
 
 def test_a_server_that_asked_to_wait_is_still_believed_and_there_is_no_stampede():

@@ -99,6 +99,7 @@ async def test_a_model_whose_endpoint_gets_ready_while_it_is_paused_waits_too(la
         await engine.open_lane(run, "lab/b")
         await asyncio.sleep(10)
         assert len(lab.exchanges) == 1
+        assert run.meters["lab/b"].in_flight == 0
         engine.pump.resume(run)
         await asyncio.sleep(10)
         assert len(lab.exchanges) == 6
@@ -175,6 +176,7 @@ async def test_concurrency_changes_at_once(lab):
         await asyncio.sleep(5)
         assert lab.in_flight == 1
         wheel.declare([rule(concurrency=300)])
+        assert run.lanes["lab/a"].room == 600, "it reads ahead as far as that needs"
         await run.done.wait()
         (scope,) = engine.pump._dispatcher._scopes.values()
         assert scope.limits.in_flight == 0
