@@ -369,3 +369,36 @@ def test_escapes_of_models_and_servers_never_reach_the_terminal(lab):
     assert done.returncode == 1
     assert "\x1b" not in done.stderr
     assert "\x07" not in done.stderr
+
+
+LONG = [{"text": f"prompt {n} " + "x" * 2000} for n in range(1000)]
+TO_STDOUT = ("run", "in.jsonl", "-m", "lab/x", "-p", "{{ text }}", "-o", "-")
+
+
+def test_a_reader_that_leaves_ends_the_run(lab):
+    """`brimline run -o - | head -1`"""
+    cli = lab(rows=LONG)
+    process = cli.start(*TO_STDOUT)
+    assert json.loads(process.stdout.readline())["status"] == "ok"
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(timeout=20) == 1
+    assert "standard output was closed by who reads it" in err
+    assert "running it again resumes" not in err
+    assert "Exception ignored" not in err
+    assert cli.server.stats["total"]["received"] < 1000
+    process.stderr.close()
+
+
+def test_a_reader_that_stops_reading_holds_nothing_up(lab):
+    """Nothing more is sent than fits into the pipe, and the run can still be ended."""
+    cli = lab(rows=LONG)
+    process = cli.start(*TO_STDOUT, "--concurrency", "4")
+    until(lambda: cli.server.stats["total"]["served"] > 10 and cli.server.stats["total"]["in_flight"] == 0)
+    time.sleep(0.5)
+    assert cli.server.stats["total"]["received"] < 200
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(1.2)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err

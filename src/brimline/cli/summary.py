@@ -27,7 +27,8 @@ def summary(report: Report, options: RunOptions) -> Iterator[str]:
         yield _model(model)
     yield _total(report)
     if report.error is not None:
-        yield f"The run could not go on: {report.error}. What was answered is kept; running it again resumes."
+        kept = ". What was answered is kept; running it again resumes." if report.output is not None else "."
+        yield f"The run could not go on: {report.error}{kept}"
     for what, fault in report.stops.items():
         yield f"{what} has stopped ({fault.kind}): {fault.detail}"
         yield f"  {REMEDIES.get(fault.kind, 'Run the same command again.')}"

@@ -11,10 +11,12 @@ from brimline.data.plan import Plan
 from brimline.data.recipe import Origin
 from brimline.engine.clock import Clock
 from brimline.engine.run import Sink
+from brimline.errors import OutputError
 from brimline.store.appender import Appender
 from brimline.store.attempts import AttemptsLog
 from brimline.store.folder import RunFolder
 from brimline.store.lines import batch_line, result_line
+from brimline.store.outlet import Outlet
 from brimline.store.turns import TurnLog
 from brimline.types import Fault, Outcome, Request, Response
 
@@ -122,16 +124,34 @@ class StdoutSink(Sink):
 
     Args:
         raw: Whether results hold the provider's whole reply.
+
+    Raises:
+        OutputError: There is none.
     """
 
     def __init__(self, *, raw: bool) -> None:
         self._raw = raw
+        self._outlet = Outlet(_standard_output(), stalled=self._stalled)
 
     async def keep(self, final: Final) -> None:
         """Write the result out."""
         _, line = _write(final.outcome, raw=self._raw)
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        await self._outlet.write(line)
+
+    def _stalled(self, error: OSError | None) -> None:
+        self.stall = error
+
+    async def settle(self) -> None:
+        """Wait for the reader no longer."""
+        self._outlet.close()
+
+
+def _standard_output() -> int:
+    try:
+        sys.stdout.flush()
+        return sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # a notebook's, or closed
+        raise OutputError("there is no standard output here", hint="Name a file as the output.") from None
 
 
 def _write(outcome: Outcome, *, raw: bool) -> tuple[int, bytes]:
