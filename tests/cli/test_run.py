@@ -1,6 +1,7 @@
 """The real command against the simulator in another process: what a user does, and what goes wrong meanwhile."""
 
 import json
+import os
 import signal
 import time
 
@@ -306,13 +307,48 @@ def test_the_second_interrupt_stops_at_once_and_the_run_resumes(lab):
     assert "32 requests were in flight" in done.stderr
 
 
-def test_terminate_exits_with_143(lab):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_terminate_and_hang_up_let_what_is_in_flight_end(lab, number, code):
     cli = lab('[models."*"]\nlatency = "300ms"\n')
     process = cli.start(*RUN, "--concurrency", "8")
     until(lambda: cli.server.stats["total"]["in_flight"] == 8)
-    process.terminate()
+    process.send_signal(number)
     process.communicate(timeout=20)
-    assert process.returncode == 143
+    assert process.returncode == code
+    assert cli.server.stats["total"]["received"] == len(cli.results("out.jsonl"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_what_is_in_flight_has_25_seconds_after_terminate(lab, number, code):
+    cli = lab('[models."*"]\nlatency = "120s"\n[models.quick]\nlatency = "5s"\n')
+    both = ("run", "in.jsonl", "-m", "lab/quick", "-m", "lab/x", "-p", "{{ text }}", "-o", "out.jsonl")
+    process = cli.start(*both, "--limit", "16")
+    until(lambda: cli.server.stats["total"]["in_flight"] == 16)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=40)
+    assert 24 < time.monotonic() - began < 35
+    assert process.returncode == code, err
+    results = cli.results("out.jsonl")
+    assert {result["model"] for result in results} == {"lab/quick"}
+    assert len(results) == cli.server.stats["models"]["quick"]["received"]
+    again = cli(*both, "--limit", "0")
+    assert f"{16 - len(results)} requests were in flight" in again.stderr
+
+
+@pytest.mark.parametrize("display", ["live", "lines"])
+def test_a_terminal_that_is_closed_hangs_up_and_what_was_answered_is_kept(lab, display):
+    cli = lab('[models."*"]\nlatency = "300ms"\n')
+    terminal, stderr = os.openpty()
+    process = cli.start(*RUN, "--concurrency", "8", "--display", display, stderr=stderr)
+    os.close(stderr)
+    until(lambda: cli.server.stats["total"]["in_flight"] == 8)
+    os.close(terminal)  # from now on each write fails
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == 129
+    assert cli.server.stats["total"]["received"] == len(cli.results("out.jsonl"))
 
 
 def test_a_torn_tail_is_cut_before_the_first_append(lab):

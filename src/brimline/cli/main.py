@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -82,4 +83,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _say(message: Any) -> None:
-    sys.stderr.write(f"brimline: {clean(str(message))}\n")
+    with suppress(OSError):  # a terminal that is gone
+        sys.stderr.write(f"brimline: {clean(str(message))}\n")

@@ -150,11 +150,11 @@ async def _execute(prepared: Prepared, display: Display, received: list[signal.S
                 execution.abort(StopReason.INTERRUPTED)
                 return
             execution.stop(StopReason.INTERRUPTED)
+            if number is not signal.SIGINT:
+                loop.call_later(PATIENCE, execution.abort, StopReason.INTERRUPTED)
             display.say(
                 "stopping: nothing more is sent, what is in flight is finished; once more to stop at once"
             )
-            if number is not signal.SIGINT:
-                loop.call_later(PATIENCE, execution.abort, StopReason.INTERRUPTED)
 
         for number in SIGNALLED:
             loop.add_signal_handler(number, partial(interrupt, number))

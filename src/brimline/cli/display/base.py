@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from brimline.cli.display.stream import fading
 from brimline.cli.text import clean
 from brimline.engine.progress import Progress
 
@@ -55,7 +56,7 @@ def make_display(
     kind: str, *, color: str = "auto", quiet: bool = False, stream: TextIO | None = None
 ) -> Display:
     """Return the display called `kind`; `auto` is live for people and lines for files."""
-    stream = stream or sys.stderr
+    stream = fading(stream or sys.stderr)
     if quiet or kind == "none":
         return Display(stream)
     if kind == "auto":
