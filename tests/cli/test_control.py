@@ -126,9 +126,10 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_a_suspended_run_hangs_
 
 
 def test_a_run_that_was_killed(lab, cli, status):
-    real = lab('[models."*"]\nlatency = "300ms"\n')
+    real = lab('[models."*"]\nlatency = "2s"\n')
     run = real.start(*RUN, "--concurrency", "4")
     until(lambda: real.server.stats["total"]["served"] >= 4)
+    until(lambda: real.server.stats["total"]["in_flight"] == 4)
     path = real.folder / "out.jsonl.run" / "control.sock"
     path = path.readlink() if path.is_symlink() else path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,6 +1,6 @@
 """`brimline status`: how a run stands, by its own word while it lives, else by what is on file."""
 
-import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +9,13 @@ import msgspec
 
 from brimline.cli.display.lines import limiting, line
 from brimline.cli.text import clean, plural, span
+from brimline.core.faults import CONSEQUENCES
 from brimline.engine.progress import ModelProgress, Progress
 from brimline.engine.remote import look
 from brimline.engine.status import State, Status, runs_in
 from brimline.errors import BrimlineError
 
-LIVE = {State.RUNNING, State.PAUSED, State.STOPPING}
+PASSING = {kind.value for kind, consequence in CONSEQUENCES.items() if consequence.transient}
 
 
 @click.command(name="status")
@@ -86,7 +87,11 @@ def _next_steps(status: Status) -> Iterator[str]:
     if status.state in {State.KILLED, State.INCOMPLETE}:
         yield "  Run the same command again to resume."
     if status.failures and status.state in {State.COMPLETE, State.INCOMPLETE}:
-        yield f"  `brimline retry {os.fspath(status.output)}` sends failed rows again."
+        is_passing = any(kind in PASSING for kind in status.failures)
+        which = (
+            "failed rows again whose reason may have passed; --all, every one" if is_passing else "them again"
+        )
+        yield f"  `brimline retry {shlex.quote(status.output)}{'' if is_passing else ' --all'}` sends {which}."
 
 
 def _models(progress: Progress) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What is said at the end of a run: what came of it, at what rate, and what to do next."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -72,11 +73,14 @@ def _next_steps(report: Report, options: RunOptions) -> Iterator[str]:
         lines = plural(report.superseded, "answer")
         yield f"{lines} to rows that have left the input: {report.output}.superseded.jsonl"
     if report.failed and report.output is not None:
-        yield f'Failed rows have "status": "failed" and their reason in {report.output}; --retry all sends them again.'
+        yield f'Failed rows have "status": "failed" and their reason in {report.output}.'
+        yield f"  `brimline retry {shlex.quote(str(report.output))} --all` sends them again."
     if report.output is None:
         return
     if report.is_complete:
         yield f"Results: {report.output}"
+    elif options.only is not None:
+        yield f"Results so far: {report.output}. The run's own command sends what is pending."
     elif options.limit is None and options.shard == (1, 1):
         yield f"Results so far: {report.output}. Run the same command again to resume."
     else:

@@ -76,28 +76,19 @@ class Execution:
             ConfigError: An endpoint cannot be used.
             RunError: The simulator did not start.
         """
-        self._write_manifest(ended=False)
         control = self._make_control()
-        if control is not None:
-            await control.open()
-        timers = self._set_timers()
-        guard = asyncio.create_task(self._guard())
         try:
-            await self._send()
+            self._write_manifest(ended=False)
+            if control is not None:
+                await control.open()
+            await self._flow()
+            if self._run.error is None:
+                await self._order()
+            self._write_manifest(ended=True)
         finally:
-            guard.cancel()
-            for timer in timers:
-                timer.cancel()
-            self._engine.end(self._run)
-            await self._sink.settle()
-            await self._engine.pump.join(self._run)
-            self._sink.close()
-        if self._run.error is None:
-            await self._order()
-        self._write_manifest(ended=True)
-        if control is not None:
-            control.close()
-        self._prepared.release()
+            if control is not None:
+                control.close()  # before another process may listen there
+            self._prepared.release()
         return self._report()
 
     def stop(self, reason: StopReason) -> None:
@@ -155,6 +146,21 @@ class Execution:
 
     def _limits(self) -> dict[str, Limits]:
         return {model: describe_limits(self._engine.config.limits(model)) for model in self._plan.models}
+
+    async def _flow(self) -> None:
+        """Send everything, and let go of what that needed."""
+        timers = self._set_timers()
+        guard = asyncio.create_task(self._guard())
+        try:
+            await self._send()
+        finally:
+            guard.cancel()
+            for timer in timers:
+                timer.cancel()
+            self._engine.end(self._run)
+            await self._sink.settle()
+            await self._engine.pump.join(self._run)
+            self._sink.close()
 
     async def _send(self) -> None:
         self._run.is_open = True

@@ -107,7 +107,10 @@ def _on_file(output: Path, folder: FolderView) -> Status:
     unfinished = set(read_history(folder.attempts, now=wall_clock(), span=0).unfinished)
     tally = _Tally()
     if output.is_file():
-        tally.read(ResultsReader(output), unfinished)
+        reader = ResultsReader(output)
+        tally.read(reader, unfinished)
+        if reader.is_foreign and not manifest and not owner:
+            raise OutputError(f"{output} is no results file of brimline", hint="Name the file given with -o.")
     total, failed = _number(manifest.get("requests")), sum(tally.failures.values())
     pending = None if total is None else max(0, total - tally.ok - failed)
     if manifest.get("ended"):
