@@ -126,7 +126,7 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_a_suspended_run_hangs_
 
 
 def test_a_run_that_was_killed(lab, cli, status):
-    real = lab('[models."*"]\nlatency = "2s"\n')
+    real = lab('[models."*"]\nlatency = "1s"\n')
     run = real.start(*RUN, "--concurrency", "4")
     until(lambda: real.server.stats["total"]["served"] >= 4)
     until(lambda: real.server.stats["total"]["in_flight"] == 4)

@@ -44,6 +44,6 @@ def _announce(url: str) -> None:
 
 def _end_with_parent() -> None:
     """Wait until the parent is gone, however it went: then nobody holds the other end of the pipe."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):  # the buffer's lock would keep the interpreter from ending
         pass
     os.kill(os.getpid(), signal.SIGTERM)
