@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from brimline.core.limiter import GUARD, SLOTS
 from brimline.core.limits import LimitSet
-from brimline.core.permit import Demand, NotUntil, Permit, Reason
 from brimline.core.past import GRAINS, Past
+from brimline.core.permit import Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, Discipline, Quota, parse_quotas
 from brimline.core.time import DAY, HOUR, MINUTE, SECOND
 from brimline.testing import strategies

@@ -176,7 +176,6 @@ async def test_concurrency_changes_at_once(lab):
         await asyncio.sleep(5)
         assert lab.in_flight == 1
         wheel.declare([rule(concurrency=300)])
-        assert run.lanes["lab/a"].room == 600, "it reads ahead as far as that needs"
         await run.done.wait()
         (scope,) = engine.pump._dispatcher._scopes.values()
         assert scope.limits.in_flight == 0

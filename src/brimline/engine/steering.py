@@ -12,6 +12,8 @@ from brimline.engine.run import Run
 from brimline.engine.status import Status
 from brimline.errors import ConfigError, UsageError
 
+_LEARNED = "learned"
+
 
 @dataclass(slots=True)
 class Steering:
@@ -95,7 +97,7 @@ class Steering:
 
     def _limits(self, model: str) -> str:
         limits = describe_limits(self.engine.config.limits(model))
-        return f"{model}: {', '.join((*limits.quotas, f'concurrency {limits.concurrency}'))}"
+        return f"{model}: {', '.join((*limits.quotas, f'concurrency {limits.concurrency or _LEARNED}'))}"
 
     def _in_flight(self) -> int:
         return sum(meter.in_flight for meter in self.run.meters.values())
