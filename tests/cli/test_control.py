@@ -141,6 +141,7 @@ def test_a_run_that_was_killed(lab, cli, status):
         code, out, err = cli(verb, "out.jsonl")
         assert (code, out) == (1, "")
         assert "no run is writing out.jsonl now" in err
+        assert ("is resumed by running its command again" in err) == (verb == "resume")
     killed = status()
     assert (killed["state"], killed["pid"]) == ("killed", None)
     assert killed["ok"] == len(real.results("out.jsonl"))

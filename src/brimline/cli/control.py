@@ -12,8 +12,9 @@ from brimline.cli.text import clean
 from brimline.config import LimitRule
 from brimline.core.quota import parse_quotas
 from brimline.engine.commands import Change, Command, Pause, Resume, Set, Stop
-from brimline.engine.remote import tell
+from brimline.engine.remote import NoRun, tell
 from brimline.errors import ConfigError
+from brimline.store.folder import FolderView
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,8 +47,16 @@ def pause(output: Path, *, to_json: bool) -> int:
 @click.command(name="resume")
 @_of_a_run
 def resume(output: Path, *, to_json: bool) -> int:
-    """Let the paused run with the results OUTPUT go on."""
-    return _say(output, Resume(), to_json=to_json)
+    """Let the paused run with the results OUTPUT go on.
+
+    A run that has ended or was killed is resumed by running its command again.
+    """
+    try:
+        return _say(output, Resume(), to_json=to_json)
+    except NoRun as error:
+        if FolderView(output).owner() is None:
+            error.hint = "A run that has ended or was killed is resumed by running its command again."
+        raise
 
 
 @click.command(name="stop")
