@@ -126,7 +126,7 @@ class Dispatcher:
             return
         lane.paused = False
         lane.scope.resume()
-        self._breakers[lane.scope.key.endpoint].resume(now)
+        self._health[lane.scope.key.endpoint].breaker.resume(now)
         if lane.queue:
             lane.scope.lanes.append(lane)
             self._revise(lane.scope)
