@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from brimline.engine.progress import progress_of
-from brimline.testing.scripted import FOREVER, Reply
+from brimline.testing.scripted import FOREVER, Reply, in_turn
 from brimline.types import Fault, FaultKind
-from tests.engine.bench import DOWN, STOP, engine_over, open_run, refused, requests
+from tests.engine.bench import DOWN, STOP, Notebook, engine_over, open_run, refused, requests
 
 
 async def look(engine, run, **options):
@@ -99,3 +99,31 @@ async def test_what_was_stopped_by_the_user_is_no_stop_of_an_endpoint(lab):
         await run.done.wait()
         progress, model = await look(engine, run)
         assert (progress.notice, model.limited_by) == ("", "stopped: cancelled")
+
+
+async def test_what_is_in_flight_for_long_is_named_with_what_it_waits_for(lab):
+    """One never connects, one never answers, and one answer cannot be written down."""
+
+    class Stuck(Notebook):
+        async def keep(self, final):
+            await asyncio.sleep(1e6)
+
+    lab.script = in_turn(
+        Reply(connect=FOREVER), Reply(latency=FOREVER), Reply(latency=1.0), then=Reply(latency=0.1)
+    )
+    async with engine_over(lab, concurrency=3, timeout=1e6) as engine:
+        await open_run(engine, requests(3), Stuck())
+        await asyncio.sleep(59)
+        assert engine.stats().waiting == ()
+        await asyncio.sleep(2)
+        late = engine.stats()
+        assert [(one.id, one.what) for one in late.waiting] == [
+            (0, "for a connection"),
+            (1, "for its answer"),
+            (2, "to be written down"),
+        ]
+        assert late.waiting[0].seconds == 61.0
+        assert (
+            late.notice
+            == "request 0 to lab/a has been waiting for a connection for more than 60 s (attempt 1)"
+        )

@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": ("brimline.cli.control:resume", "Let a paused run go on."),
     "stop": ("brimline.cli.control:stop", "End a run; it can be resumed by running it again."),
     "set": ("brimline.cli.control:set_", "Change the limits of a run while it runs."),
+    "limits": ("brimline.cli.limits", "Show what limits a model: declared, advertised, learned, used."),
     "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),

@@ -111,10 +111,11 @@ class Attempt:
         probe: Whether it tries out an endpoint that has been failing.
         number: Its number for the request, from 1.
         departed: Whether it has left this process.
+        ended: Whether it has ended on the wire; what came of it is being kept.
         adverts: What its reply advertises of limits.
     """
 
-    __slots__ = ("adverts", "departed", "number", "permit", "probe", "started", "ticket")
+    __slots__ = ("adverts", "departed", "ended", "number", "permit", "probe", "started", "ticket")
 
     def __init__(self, ticket: Ticket, permit: Permit, *, started: int, probe: bool) -> None:
         self.ticket = ticket
@@ -123,6 +124,7 @@ class Attempt:
         self.probe = probe
         self.number = ticket.attempts
         self.departed = False
+        self.ended = False
         self.adverts: tuple[Advert, ...] = ()
 
     def __repr__(self) -> str:

@@ -90,12 +90,15 @@ class Pace:
         self._marks: deque[tuple[int, int, int]] = deque()
 
     @property
-    def words(self) -> str:
-        """The rate, for people."""
+    def name(self) -> str:
+        """The rate as people write it: `14.6 requests/s`."""
         rate = (self.found or 0.0) * self.share
-        return (
-            f"{rate:.1f} {self._unit}/s (learned)" if rate < 100 else f"{rate:.0f} {self._unit}/s (learned)"
-        )
+        return f"{rate:.1f} {self._unit}/s" if rate < 100 else f"{rate:,.0f} {self._unit}/s"
+
+    @property
+    def words(self) -> str:
+        """The rate, and who says so."""
+        return f"{self.name} (learned)"
 
     def earliest(self, now: int) -> int:
         """Return the time from which something may go."""

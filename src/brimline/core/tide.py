@@ -41,16 +41,17 @@ class Tide:
             left then says little about what is on its way, so only the rate is followed.
 
     Attributes:
+        dimension: What is counted, for people.
         limit: The amount per window.
         rate: What flows in, per ns.
     """
 
     __slots__ = (
-        "_anchor", "_at", "_closes_at", "_counts_later", "_dimension", "_is_window", "_level", "_mark", "_most", "_size", "limit", "rate",
+        "_anchor", "_at", "_closes_at", "_counts_later", "_is_window", "_level", "_mark", "_most", "_size", "dimension", "limit", "rate",
     )  # fmt: skip
 
     def __init__(self, dimension: str, *, counts_later: bool = False) -> None:
-        self._dimension = dimension.replace("_", " ")
+        self.dimension = dimension.replace("_", " ")
         self._counts_later = counts_later
         self.limit = 0
         self.rate = 0.0
@@ -64,17 +65,36 @@ class Tide:
         self._anchor: tuple[int, int] | None = None
 
     @property
-    def words(self) -> str:
-        """The limit as people write it."""
+    def name(self) -> str:
+        """The limit as people write it: `600 requests/min`."""
         for window, name in WINDOWS.items():
-            if abs(self.limit / self.rate / (window + GUARD) - 1) < 0.01:
-                return f"{self.limit} {self._dimension}/{name} (advertised)"
-        return f"{self.rate * MINUTE:.0f} {self._dimension}/min (advertised)"
+            if abs(self.span / window - 1) < 0.01:
+                return f"{self.limit:,} {self.dimension}/{name}"
+        return f"{self.rate * MINUTE:,.0f} {self.dimension}/min"
+
+    @property
+    def words(self) -> str:
+        """The limit, and who says so."""
+        return f"{self.name} (advertised)"
+
+    @property
+    def span(self) -> float:
+        """Nanoseconds in which the amount flows in."""
+        return self.limit / self.rate - GUARD
+
+    @property
+    def size(self) -> float:
+        """How much a whole bucket holds."""
+        return min(self._size, self.limit)
+
+    def level(self, now: int) -> float:
+        """Return how much is left."""
+        self._refill(now)
+        return min(self._level, self.size)
 
     def left(self, now: int) -> float:
         """Return which share of the amount is left."""
-        self._refill(now)
-        return min(1.0, self._level / min(self._size, self.limit))
+        return self.level(now) / self.size
 
     def earliest(self, now: int, amount: int) -> int:
         """Return the time from which `amount` may go; more than the whole bucket goes when it is full."""

@@ -14,6 +14,7 @@ from brimline.core.faults import CONSEQUENCES
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
 from brimline.core.time import SECOND
+from brimline.core.view import LimitView, views
 from brimline.data.recipe import Origin
 from brimline.engine.clock import wall_clock
 from brimline.engine.control import Control
@@ -21,7 +22,7 @@ from brimline.engine.engine import Engine
 from brimline.engine.files import FileSink, FileSource, StdoutSink
 from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
 from brimline.engine.prepared import Prepared, stamp_of
-from brimline.engine.progress import Progress, progress_of
+from brimline.engine.progress import Progress, declared_too_much, progress_of
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
 from brimline.engine.status import Limits, State, Status
@@ -275,10 +276,15 @@ class Execution:
                 "input_stamp": stamp_of(options.input),
                 "stale": self._prepared.is_stale,
                 "models": msgspec.to_builtins(self._limits()),
+                "limits": msgspec.to_builtins(self._seen()),
                 "requests": self._plan.requests,
                 "missing": self._standing.count(Standing.MISSING),
                 "stopped": self._stopped,
             })
+
+    def _seen(self) -> dict[str, tuple[LimitView, ...]]:
+        now = self._clock.now()
+        return {model: views(lane.scope.limits, now) for model, lane in self._run.lanes.items()}
 
     def _report(self) -> Report:
         run, now = self._run, self._clock.now()
@@ -301,6 +307,6 @@ class Execution:
             superseded=len(self._prepared.matched.strays),
             is_ordered=self._is_ordered,
             models=models,
-            notices=tuple(self._prepared.notices),
+            notices=(*self._prepared.notices, *declared_too_much(run)),
             error=None if run.error is None else str(run.error) or type(run.error).__name__,
         )

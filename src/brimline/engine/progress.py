@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from brimline.core.lane import Lane
+from brimline.core.lane import Attempt, Lane
 from brimline.core.quota import Dimension
 from brimline.core.time import MINUTE, SECOND
+from brimline.core.view import LimitView, overstated, views
 from brimline.engine.meter import Meter
 from brimline.engine.run import Run
+
+UNUSUAL = MINUTE
+"""What has been in flight for longer is named."""
+
+SHOWN = 5
+"""At most so many of a run are named, those that wait for longest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,7 @@ class ModelProgress:
         p95: Seconds that 95% of them do not exceed, or None.
         retried: Attempts that failed and were tried again.
         refused: Attempts refused for a rate limit.
+        limits: What is declared, advertised and learned, and how much of it is used now.
         limited_by: What limits it now, for people.
         wait: Seconds until something can start, where that is known.
         left: Requests that have no outcome yet, or None.
@@ -47,10 +56,30 @@ class ModelProgress:
     p95: float | None
     retried: int
     refused: int
+    limits: tuple[LimitView, ...]
     limited_by: str
     wait: float | None
     left: int | None
     eta: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A request that has been in flight for long.
+
+    Attributes:
+        id: The request's id.
+        model: The model reference.
+        attempt: The attempt's number for the request, from 1.
+        what: What it waits for, for people.
+        seconds: For how long.
+    """
+
+    id: str | float | bool | None
+    model: str
+    attempt: int
+    what: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +93,7 @@ class Progress:
         failed: Given up by this run.
         elapsed: Seconds since it began.
         models: How each model stands.
+        waiting: What has been in flight for longest, if that is unusually long.
         notice: What people should know now (the disk is full, an endpoint has stopped), or an empty string.
     """
 
@@ -74,6 +104,7 @@ class Progress:
     elapsed: float
     models: tuple[ModelProgress, ...]
     notice: str
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def done(self) -> int:
@@ -127,7 +158,8 @@ def progress_of(
         failed=sum(model.failed for model in models),
         elapsed=elapsed,
         models=models,
-        notice="; ".join(filter(None, map(notice, runs))),
+        waiting=tuple(one for run in runs for one in waiting(run, now)),
+        notice="; ".join(filter(None, (*map(notice, runs), *(late(run, now) for run in runs)))),
     )
 
 
@@ -151,6 +183,7 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
         p95=meter.latencies.quantile(0.95),
         retried=meter.retried,
         refused=meter.refused,
+        limits=views(lane.scope.limits, now),
         limited_by=_limited_by(lane),
         wait=None if wake_at is None or lane.paused else max(0, wake_at - now) / SECOND,
         left=left,
@@ -190,9 +223,51 @@ def _limited_by(lane: Lane) -> str:
     return "input" if lane.asked and not lane.queue else ""
 
 
+def waiting(run: Run, now: int) -> list[Waiting]:
+    """Return the attempts of a run that have been under way for longest, if that is unusually long."""
+    oldest = islice(run.attempts, SHOWN)
+    return [_waiting(attempt, now) for attempt in oldest if now - attempt.started > UNUSUAL]
+
+
+def _waiting(attempt: Attempt, now: int) -> Waiting:
+    if attempt.ended:
+        what = "to be written down"
+    elif attempt.departed:
+        what = "for its answer"
+    else:
+        what = "for a connection"
+    ticket = attempt.ticket
+    return Waiting(
+        id=ticket.request.id,
+        model=ticket.lane.model,
+        attempt=attempt.number,
+        what=what,
+        seconds=(now - attempt.started) / SECOND,
+    )
+
+
+def late(run: Run, now: int) -> str:
+    """Say what has been in flight for unusually long; in words that do not change each time."""
+    oldest = waiting(run, now)
+    if not oldest:
+        return ""
+    first = oldest[0]
+    return (
+        f"request {first.id!r} to {first.model} has been waiting {first.what} for more than "
+        f"{UNUSUAL // SECOND} s (attempt {first.attempt})"
+    )
+
+
 def notice(run: Run) -> str:
     """Return what people should know about a run now."""
     if run.sink.stall is not None:
         return f"cannot write: {run.sink.stall.strerror}; nothing more is sent until there is room"
-    stops = [f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items()]
-    return "; ".join([run.paused, *stops] if run.paused and run.closed is None else stops)
+    notices = [run.paused] if run.paused and run.closed is None else []
+    notices += [f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items()]
+    return "; ".join((*notices, *declared_too_much(run)))
+
+
+def declared_too_much(run: Run) -> list[str]:
+    """Say for which models more is declared than their provider advertises."""
+    found = ((model, overstated(lane.scope.limits)) for model, lane in run.lanes.items())
+    return [f"{model}: {said}" for model, said in found if said]

@@ -196,6 +196,7 @@ class Pump:
     def _start(self, attempt: Attempt) -> None:
         run: Run = attempt.ticket.lane.run
         run.meters[attempt.ticket.lane.model].started(attempt.started)
+        run.attempts[attempt] = None
         self._noted.add(run)
         self._starting.append(attempt)
         try:
@@ -251,6 +252,7 @@ class Pump:
     def _abandon(self, attempt: Attempt) -> None:
         lane = attempt.ticket.lane
         lane.run.meters[lane.model].in_flight -= 1
+        del lane.run.attempts[attempt]
         self._dispatcher.cancel(attempt)
         fault = lane.closed or Fault(FaultKind.CANCELLED, "the run could not go on")
         self._give_up(lane.run, [attempt.ticket], fault)
@@ -296,6 +298,7 @@ class Pump:
         endpoint = self._endpoints[lane.scope.key.endpoint]
         result = await endpoint.exchange(attempt, partial(self._departed, attempt), run.timeout)
         del self._sending[attempt]
+        attempt.ended = True
         now = self.clock.now()
         try:
             verdict = self._dispatcher.settle(now, attempt, result)
@@ -307,6 +310,7 @@ class Pump:
         except Exception as error:  # noqa: BLE001  a disk that fails, or a bug
             self._fail(run, error)
         self._dispatcher.release(attempt)  # ... before its slot is free
+        del run.attempts[attempt]
         if lane.is_done:
             run.look()
         self._wake.set()

@@ -79,6 +79,7 @@ class Run:
         is_open: Whether lanes may still be added; it is not done before.
         done: Set when there is nothing more to do.
         tasks: What works for it now.
+        attempts: Its attempts that are under way, in the order in which they started.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Run:
         self.is_open = False
         self.done = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.attempts: dict[Attempt, None] = {}
 
     def finish(self, now: int, final: Final) -> None:
         """Count an outcome and show it: it is durable now."""

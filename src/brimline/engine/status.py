@@ -4,10 +4,11 @@ import os
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from brimline.core.view import LimitView
 from brimline.engine.clock import wall_clock
 from brimline.engine.progress import Progress
 from brimline.errors import OutputError
@@ -16,6 +17,8 @@ from brimline.store.folder import FolderView
 from brimline.store.lines import Recorded
 from brimline.store.matching import Standing, standing_of
 from brimline.store.results import ResultsReader
+
+T = TypeVar("T")
 
 
 class State(StrEnum):
@@ -62,6 +65,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         began: When it began, RFC 3339, or None.
         ended: When it ended, or None.
         limits: What is declared for each model.
+        seen: What was declared, advertised and learned of each model when it ended.
         progress: How each model stands, while it runs.
     """
 
@@ -78,6 +82,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     began: str | None = None
     ended: str | None = None
     limits: dict[str, Limits] = {}
+    seen: dict[str, tuple[LimitView, ...]] = {}
     progress: Progress | None = None
 
 
@@ -128,7 +133,8 @@ def _on_file(output: Path, folder: FolderView) -> Status:
         unfinished=0 if owner else len(unfinished),
         began=_text(manifest.get("began")),
         ended=_text(manifest.get("ended")),
-        limits=_limits(manifest.get("models")),
+        limits=_read(manifest.get("models"), dict[str, Limits]),
+        seen=_read(manifest.get("limits"), dict[str, tuple[LimitView, ...]]),
     )
 
 
@@ -177,9 +183,9 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _limits(models: Any) -> dict[str, Limits]:
+def _read(written: Any, kind: type[dict[str, T]]) -> dict[str, T]:
     """Read what an earlier run wrote down; what cannot be read is left out."""
     try:
-        return msgspec.convert(models, dict[str, Limits])
+        return msgspec.convert(written, kind)
     except msgspec.ValidationError:
         return {}
