@@ -373,8 +373,8 @@ def test_losing_the_folder_loses_no_results(lab):
 
 
 def test_two_processes_on_one_output(lab):
-    cli = lab('[models."*"]\nlatency = "1s"\n')
-    first = cli.start(*RUN)
+    cli = lab('[models."*"]\nlatency = "6s"\n')
+    first = cli.start(*RUN, "--concurrency", "40")
     until(lambda: cli.server.stats["total"]["in_flight"] > 0)
     second = cli(*RUN)
     assert second.returncode == 2
