@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from brimline.data.inputs import open_table
 from brimline.data.media import Media
 from brimline.data.recipe import Origin, Recipe, RowError, is_batch_row, parse_value
-from brimline.data.rows import Row, open_table
+from brimline.data.rows import Row
 from brimline.data.template import Plain, Template
 from brimline.types import Priority
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from brimline.data.rows import BOM, BadRow, CsvTable, JsonlTable, Row, open_table
+from brimline.data.inputs import open_table
+from brimline.data.rows import BOM, BadRow, CsvTable, JsonlTable, Row
 from brimline.errors import InputError
 
 
@@ -215,7 +216,7 @@ def test_rows_of_a_file_that_was_changed_meanwhile_are_not_guessed(folder):
         found = table(folder, name, before)
         offsets = [row.offset for row in found.scan()]
         for data in after:
-            found.path.write_bytes(data)
+            (folder / name).write_bytes(data)
             with pytest.raises(InputError, match="was changed while it was being run"):
                 found.read(offsets)
 
@@ -227,12 +228,14 @@ def test_rows_of_a_file_that_was_changed_meanwhile_are_not_guessed(folder):
         ("folder.jsonl", "is a folder"),
         ("in.txt", "files ending in '.txt' cannot be read"),
         ("in", "files ending in '' cannot be read"),
-        ("in.jsonl.gz", "files ending in '.gz' cannot be read"),
+        ("in.txt.gz", "files ending in '.txt' cannot be read"),
+        ("in.gz", "files ending in '' cannot be read"),
+        ("in.parquet.gz", "files ending in '.parquet' cannot be read"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(folder, name, reason):
     (folder / "folder.jsonl").mkdir()
-    for other in ("in.txt", "in", "in.jsonl.gz"):
+    for other in ("in.txt", "in", "in.txt.gz", "in.gz", "in.parquet.gz"):
         (folder / other).touch()
     with pytest.raises(InputError, match=reason.replace("(", r"\(")):
         open_table(folder / name)
