@@ -9,7 +9,6 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    Mapping,
     Sized,
 )
 from functools import partial
@@ -18,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
+from brimline.data.frames import rows_of
 from brimline.engine.clock import ticks
 from brimline.engine.run import Run, Sink
 from brimline.engine.spill import SpillQueue
-from brimline.errors import ConfigError, UsageError
+from brimline.errors import ConfigError
 from brimline.types import Failure, Fault, FaultKind, Outcome, Request
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Feed:
     def __init__(
         self, engine: "Engine", items: "Iterable[Item] | AsyncIterable[Item]", maker: "Maker"
     ) -> None:
-        if isinstance(items, str | bytes | Mapping | Request):
-            raise UsageError("requests must be an iterable of requests, not one of them", hint="Use [...].")
+        items = rows_of(items)
         pump = engine.pump
         self._engine = engine
         self._maker = maker
