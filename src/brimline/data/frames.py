@@ -8,6 +8,7 @@ import math
 from base64 import b64encode
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -61,7 +62,7 @@ def present(row: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it, where there is such a form; what has none is returned as it is.
 
-    Numbers of numpy become Python's, arrays lists, times ISO 8601, decimals text; bytes are text where they are
+    Numbers of numpy become Python's, arrays lists, times ISO 8601, spans of time and decimals text; bytes are text where they are
     UTF-8, or else base64.
     """
     if type(value) in _PLAIN:
@@ -74,7 +75,7 @@ def plain(value: Any) -> Any:
         return [plain(member) for member in value]
     if isinstance(value, bytes | bytearray | memoryview):
         return _text(bytes(value))
-    if isinstance(value, Decimal | UUID):
+    if isinstance(value, Decimal | UUID | timedelta):
         return str(value)
     return None if _is_nothing(value) else _converted(value)
 
@@ -109,11 +110,11 @@ def _reader(items: Any) -> "Callable[[Any], Iterator[Iterable[tuple[Any, Any]]]]
     if hasattr(items, "itertuples") and hasattr(items, "columns"):
         _check_names(items.columns)
         return _pandas
-    if hasattr(items, "to_batches"):
+    if hasattr(items, "to_batches") or hasattr(items, "read_next_batch"):
         return _arrow
-    if hasattr(items, "features") and hasattr(items, "column_names"):
-        if isinstance(items, Mapping):
-            raise UsageError(f"these are several data sets: {', '.join(items)}", hint="Give one of them.")
+    if hasattr(items, "column_names") and isinstance(items, Mapping):
+        raise UsageError(f"these are several data sets: {', '.join(items)}", hint="Give one of them.")
+    if hasattr(items, "column_names") and hasattr(items, "features"):
         return _hugging_face
     if hasattr(items, "collect") and hasattr(items, "lazy"):
         raise UsageError("a lazy frame has no rows yet", hint="Give what its collect() returns.")
@@ -138,7 +139,7 @@ def _pandas(frame: Any) -> Iterator[Iterable[tuple[Any, Any]]]:
 
 
 def _arrow(table: Any) -> Iterator[Iterable[tuple[Any, Any]]]:
-    for batch in table.to_batches():
+    for batch in table.to_batches() if hasattr(table, "to_batches") else table:
         for start in range(0, batch.num_rows, CHUNK):
             for row in batch.slice(start, CHUNK).to_pylist():
                 yield row.items()

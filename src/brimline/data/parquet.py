@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 ROWS = 1000
 """Rows that are taken from DuckDB at a time."""
 
-GROUP_BYTES = 64 << 20
+GROUP_BYTES = 32 << 20
 GROUP_ROWS = 122_880
 """A row group is held in memory until it is written: at most so many bytes, about, and so many rows."""
+
+MEMORY = 256 << 20
+"""Bytes for DuckDB while it writes; left alone it would hold a share of the machine's memory before it writes anything."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -64,6 +67,7 @@ def write_parquet(path: Path, kinds: Mapping[str, str], rows: Iterable[list[Any]
     with _database(f"{path} cannot be written", OutputError) as (database, folder):
         lines = folder / "rows.jsonl"
         count, size, longest = _spill(lines, rows)
+        database.execute(f"SET memory_limit = '{max(MEMORY, 32 * longest) >> 10} KiB'")
         group = min(GROUP_ROWS, max(1, GROUP_BYTES * max(1, count) // max(1, size)))
         types = ", ".join(f"c{place}: {_text(kind)}" for place, kind in enumerate(kinds.values()))
         names = ", ".join(f"c{place} AS {_name(name)}" for place, name in enumerate(kinds))
