@@ -5,6 +5,7 @@ import json
 
 import duckdb
 import pytest
+from openai.types.chat import ChatCompletion
 
 from brimline.data.compression import compressing
 from tests.servers import Cli
@@ -175,3 +176,19 @@ def test_export_reads_a_run_that_goes_on(lab, tmp_path, simulator):
         process.communicate()
     assert done.returncode == 0, done.stderr
     assert 1 < len((tmp_path / "so-far.csv").read_bytes().splitlines()) < 30
+
+
+def test_a_batch_file_comes_out_as_openais_clients_read_it(lab):
+    """Stop half-way, resume, and read every line with the official SDK's types."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": 2}
+    row = {"method": "POST", "url": "/v1/chat/completions", "body": body}
+    plain(lab.folder / "in.jsonl", [{"custom_id": f"r-{n}", **row} for n in range(9)])
+    assert lab("run", "in.jsonl", "-m", "lab/x", "--limit", "4").returncode == 0
+    assert lab("run", "in.jsonl", "-m", "lab/x").returncode == 0
+    results = lab.results("in.results.jsonl")
+    assert [result["custom_id"] for result in results] == [f"r-{n}" for n in range(9)]
+    assert len({result["id"] for result in results}) == sent(lab) == 9
+    for result in results:
+        assert (result["response"]["status_code"], result["error"]) == (200, None)
+        completion = ChatCompletion.model_validate(result["response"]["body"])
+        assert [choice.message.content for choice in completion.choices] == ["echo: hi"] * 2

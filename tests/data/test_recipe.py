@@ -132,6 +132,13 @@ def test_a_batch_row_that_is_wrong_says_why(recipe, changed, why):
     assert reason(recipe, **{**row, "body": body, **changed}) == why
 
 
+def test_a_row_that_lacks_only_its_custom_id_says_so(recipe):
+    row = {"method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": [*HI]}}
+    assert "but no custom_id" in reason(recipe, **row)
+    asked = replace(recipe, models=("lab/x",), prompt=Template("{{ body.model }}", "-p"))
+    assert only(asked, **row).messages[0]["content"] == "m", "a template makes it a plain row"
+
+
 def test_a_plain_row_may_have_columns_that_mean_something_elsewhere(recipe):
     """An e-mail has a body, a data set a mode, a ticket a custom_id: nobody asked for OpenAI's batches or prompto."""
     mails = replace(recipe, models=("lab/x",), prompt=Template("{{ body }}", "-p"))

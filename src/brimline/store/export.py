@@ -11,7 +11,7 @@ import msgspec
 
 from brimline.errors import InputError
 from brimline.store.lines import read_line
-from brimline.store.matching import PackedIndex, name_digest
+from brimline.store.matching import PackedIndex, name_digest, request_digest
 
 _decode = msgspec.json.Decoder().decode
 
@@ -83,7 +83,7 @@ class LastLines:
             self.damaged += unreadable
             unreadable = 0
             names[-1] = name_digest(recorded.id, recorded.model)
-            requests[-1] = names[-1] ^ int(recorded.key[:16], 16) or 1
+            requests[-1] = request_digest(recorded)
         keep = bytearray(map(bool, requests))
         for earlier, _ in PackedIndex(requests).twins():
             keep[earlier] = 0
