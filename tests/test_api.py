@@ -212,6 +212,14 @@ def test_given_rows_that_cannot_be_run_change_nothing(lab, tmp_path):
     assert (tmp_path / "out.jsonl.input.jsonl").read_text() == '{"prompt":"mine"}\n'
 
 
+def test_images_of_given_rows_are_looked_for_in_the_working_folder(lab, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"pixels")
+    (tmp_path / "results").mkdir()
+    content = ["what is it?", {"type": "image_url", "image_url": "a.png"}]
+    rows = [[{"role": "user", "content": content}]]
+    assert bl.run(rows, model="lab/x", output="results/out.jsonl", endpoints=lab()).ok == 1
+
+
 def test_rows_without_an_output_say_what_to_do():
     with pytest.raises(bl.UsageError, match=r"(?s)rows need a file for their results.*brimline.map"):
         bl.run(["Say hi"], model="lab/x")

@@ -70,7 +70,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_resumes_and_is_changed_alike(lab, name):
-    """Half of it first; then the rest; then nothing; then a changed row, an inserted one and a corrected label."""
+    """Half of it first; then the rest; then nothing; then a corrected label; then a changed row and an inserted one."""
     path = lab.folder / name
     FORMATS[name](path, ROWS)
     run = ("run", name, *OPTIONS)
@@ -84,8 +84,12 @@ def test_every_format_resumes_and_is_changed_alike(lab, name):
     before = (lab.folder / "in.results.jsonl").read_bytes()
     assert lab(*run).returncode == 0
     assert (sent(lab), (lab.folder / "in.results.jsonl").read_bytes()) == (30, before)
-    rows = [{"text": "new", "label": "n"}, *ROWS[:5], {"text": "changed", "label": "05"}, *ROWS[6:]]
-    rows[3] = {**rows[3], "label": "corrected"}
+    rows = [*ROWS[:3], {**ROWS[3], "label": "corrected"}, *ROWS[4:]]
+    FORMATS[name](path, rows)
+    assert lab(*run).returncode == 0
+    assert lab.results("in.results.jsonl")[3]["label"] == "corrected"
+    assert sent(lab) == 30, "a label costs nothing"
+    rows = [{"text": "new", "label": "n"}, *rows[:5], {"text": "changed", "label": "05"}, *rows[6:]]
     FORMATS[name](path, rows)
     done = lab(*run)
     assert done.returncode == 0, done.stderr
@@ -191,4 +195,4 @@ def test_a_batch_file_comes_out_as_openais_clients_read_it(lab):
     for result in results:
         assert (result["response"]["status_code"], result["error"]) == (200, None)
         completion = ChatCompletion.model_validate(result["response"]["body"])
-        assert [choice.message.content for choice in completion.choices] == ["echo: hi"] * 2
+        assert [choice.message.content for choice in completion.choices] == ["echo: hi", "echo: hi [1]"]

@@ -198,7 +198,6 @@ def test_what_is_no_parquet_is_refused(tmp_path, data):
     with pytest.raises(InputError, match=r"in.parquet cannot be read as Parquet: .") as refused:
         written(tmp_path, "in.parquet", data)
     assert str(refused.value).count("\n") == 0
-    assert "brimline-" not in str(refused.value), "our own link is not the user's file"
 
 
 def test_a_torn_parquet_file_is_refused(tmp_path):

@@ -166,7 +166,7 @@ def test_rows_keep_their_order_and_any_name_is_a_name(tmp_path):
 
 
 def test_a_cell_of_many_megabytes_is_a_cell(tmp_path):
-    rows = [{"a": "é" * (12 << 20)}, {"a": "b"}]
+    rows = [{"a": "é" * (20 << 20)}, {"a": "b"}]
     _, found = parquet_of(tmp_path, rows)
     assert found == rows
 

@@ -38,10 +38,9 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
         InputError: It is no Parquet file, or damaged.
         ConfigError: DuckDB is not installed.
     """
-    with _database(f"{path} cannot be read as Parquet", InputError) as (database, folder):
-        link = folder / "input.parquet"  # the user's name may hold what DuckDB takes for a pattern
-        link.symlink_to(path.resolve())
-        file = f"read_parquet({_text(link)}, hive_partitioning = false)"
+    with _database(f"{path} cannot be read as Parquet", InputError) as (database, _):
+        # A file that is there goes before what its name could mean as a pattern.
+        file = f"read_parquet({_text(path.absolute())}, hive_partitioning = false)"
         described = database.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()  # noqa: S608  quoted
         binary = [_name(name) for name, kind, *_ in described if kind == "BLOB"]
         texts = ", ".join(f"coalesce(try(decode({name})), to_base64({name})) AS {name}" for name in binary)
@@ -122,9 +121,9 @@ def _parse(text: str) -> Any:
 
 
 def _plain(message: str) -> str:
-    """Return the first line of what DuckDB says, without the name of our link."""
-    line = message.partition("\n")[0].partition(": ")[2] or message
-    return line.partition(" '/")[0]
+    """Return what DuckDB says, without the kind of its error and the query."""
+    line = message.partition("\n")[0]
+    return line.partition(": ")[2] or line
 
 
 def _text(value: object) -> str:
