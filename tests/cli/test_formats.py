@@ -77,6 +77,7 @@ def test_every_format_resumes_and_is_changed_alike(lab, name):
     assert lab(*run, "--limit", "15").returncode == 0
     done = lab(*run)
     assert done.returncode == 0, done.stderr
+    assert "leaked" not in done.stderr, "what reads a format says nothing of its own"
     results = lab.results("in.results.jsonl")
     assert [(result["id"], result["text"], result["label"], result["response"]) for result in results] == [
         (n, row["text"], row["label"], f"echo: {row['text']}") for n, row in enumerate(ROWS)

@@ -123,6 +123,26 @@ def test_results_are_named_after_the_input_without_its_format(tmp_path, name, st
     assert stem_of(STDIN if name == "-" else tmp_path / name) == stem
 
 
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (packed(".gz", JSONL), "gzip"),
+        (packed(".zst", JSONL), "Zstandard"),
+        (b"PAR1...", "Parquet"),
+        (b"PK\3\4..", "zip"),
+    ],
+)
+def test_what_is_packed_but_not_called_so_is_one_error_and_not_one_for_each_line(
+    tmp_path, monkeypatch, data, what
+):
+    for name in ("in.jsonl", "in.csv"):
+        with pytest.raises(InputError, match=rf"(?s){name} holds {what}.* not lines of text.*\.gz"):
+            written(tmp_path, name, data)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with pytest.raises(InputError, match=rf"(?s)stdin holds {what}.*Unpack it"):
+        open_table(STDIN)
+
+
 # Standard input.
 
 

@@ -1,6 +1,7 @@
 """`brimline run`: send every row of a file; the same command again resumes."""
 
 import asyncio
+import atexit
 import gc
 import logging
 import resource
@@ -174,6 +175,7 @@ def _prepare_process() -> None:
         with suppress(ValueError, OSError):  # macOS may refuse; fewer connections still work
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     gc.freeze()
+    atexit.register(gc.unfreeze)  # extension modules (DuckDB's) report what is never collected as leaked
     gc.set_threshold(20_000, 50, 50)
 
 

@@ -22,6 +22,13 @@ _KINDS: dict[str, Callable[[Source], Table]] = {
     ".csv": CsvTable,
 }
 _HINT = "Rows are read from .jsonl (one JSON object in each line), .csv and .parquet files; the first two also as .gz and .zst."
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "zip or a spreadsheet's",
+}
+"""What begins so is no text: every line of it would be wrong for a reason that does not help."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,8 +42,9 @@ def open_table(path: Path) -> Table:
         ConfigError: It needs a module that is not installed.
     """
     if path == STDIN:
-        spool = _copied(_pieces(sys.stdin.buffer))
-        return JsonlTable(spool.source("stdin"))
+        source = _copied(_pieces(sys.stdin.buffer)).source("stdin")
+        _check_text(source, "Unpack it on the way, or give the file by its name.")
+        return JsonlTable(source)
     _check_readable(path)
     name, stamp = str(path), stamp_of(path)
     if path.suffix.lower() == ".parquet":
@@ -48,7 +56,9 @@ def open_table(path: Path) -> Table:
         raise InputError(f"{path}: files ending in '{inner.suffix}' cannot be read", hint=_HINT)
     if is_compressed(path):
         return kind(_copied(decompressed(path)).source(name, stamp))
-    return kind(Source.of(path))
+    source = Source.of(path)
+    _check_text(source, "Let its name end in .gz, .zst or .parquet, as what it holds.")
+    return kind(source)
 
 
 def stem_of(path: Path) -> str:
@@ -66,6 +76,14 @@ def _check_readable(path: Path) -> None:
             file.read(1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _check_text(source: Source, hint: str) -> None:
+    with source.open() as file:
+        head = file.read(4)
+    for magic, what in _PACKED.items():
+        if head.startswith(magic):
+            raise InputError(f"{source.name} holds {what} data, not lines of text", hint=hint)
 
 
 def _copied(pieces: Iterable[bytes]) -> Spool:
