@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -169,6 +170,20 @@ class Frame:
 
     def iter_rows(self):
         return iter(self.rows)
+
+
+async def test_rows_are_read_in_the_callers_thread(lab):
+    """A cursor of a database, for one, refuses any other; also inside a notebook's loop."""
+    threads = []
+
+    def rows():
+        threads.append(threading.get_ident())
+        yield {"prompt": "p"}
+
+    endpoints = lab()
+    assert bl.run(rows(), model="lab/x", output="out.jsonl", endpoints=endpoints).ok == 1
+    assert bl.map(rows(), model="lab/x", endpoints=endpoints)[0].ok
+    assert set(threads) == {threading.get_ident()}
 
 
 async def test_a_data_frame_is_taken_wherever_requests_are(lab):

@@ -54,7 +54,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     Args:
         input: The name of a `.jsonl`, `.csv` or `.parquet` file (the first two also `.gz` or `.zst`); or rows: a pandas
             or polars data frame, a Hugging Face data set, an Arrow table, any iterable or async iterable of rows (dicts)
-            or prompts. Rows are copied to `<output>.input.jsonl` before they are sent; `output` must be given then.
+            or prompts. An async one is iterated over on a loop of our own. Rows are copied to `<output>.input.jsonl` before they are sent; `output` must be given then.
         model: Model reference `endpoint/model`, or several: every row goes to each. It replaces the rows' own.
         output: Results file; `<input stem>.results.jsonl` in the working folder if not given.
         prompt: Jinja template over a row's columns.
@@ -149,18 +149,26 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     engine = Engine(
         limits=limits, concurrency=concurrency, endpoints=endpoints, config=config, on_progress=on_progress
     )
-    return _on_a_loop(lambda: _map(engine, rows_of(requests), Maker(model, system, params), deadline))
+    rows = rows_of(requests)
+    items = rows if isinstance(rows, AsyncIterable) else [*rows]
+    return _on_a_loop(lambda: _map(engine, items, Maker(model, system, params), deadline))
 
 
-def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, Any]:
-    """Return the file that keeps rows from Python for a later run, and the rows."""
+def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:
+    """Return the file that keeps rows from Python for a later run, and the rows; read here, in the caller's thread."""
     if output is None:
         raise UsageError("rows need a file for their results", hint="Give output='...', or use brimline.map.")
-    return Path(f"{Path(output)}.input.jsonl"), rows_of(items)
+    path, rows = Path(f"{Path(output)}.input.jsonl"), rows_of(items)
+    if isinstance(rows, AsyncIterable):
+        return path, rows
+    given = GivenRows()
+    for row in rows:
+        given.add(row)
+    return path, given
 
 
-async def _run(engine: Engine, options: RunOptions, rows: Any) -> Report:
-    given = None if rows is None else await _collected(rows)
+async def _run(engine: Engine, options: RunOptions, rows: GivenRows | AsyncIterable[Any] | None) -> Report:
+    given = await _collected(rows) if isinstance(rows, AsyncIterable) else rows
     prepared = prepare(options, engine.config, None if given is None else given.table())
     if given is not None and prepared.folder is not None:
         try:
@@ -177,20 +185,17 @@ async def _run(engine: Engine, options: RunOptions, rows: Any) -> Report:
     return report
 
 
-async def _collected(rows: Any) -> GivenRows:
-    """Copy rows to where they can be read by place."""
+async def _collected(rows: AsyncIterable[Any]) -> GivenRows:
     given = GivenRows()
-    if isinstance(rows, AsyncIterable):
-        async for row in rows:
-            given.add(row)
-    else:
-        for row in rows:
-            given.add(row)
+    async for row in rows:
+        given.add(row)
     return given
 
 
-async def _map(engine: Engine, requests: Any, maker: Maker, deadline: float | None) -> list[Outcome]:
-    items = [item async for item in requests] if isinstance(requests, AsyncIterable) else [*requests]
+async def _map(
+    engine: Engine, requests: list[Item] | AsyncIterable[Item], maker: Maker, deadline: float | None
+) -> list[Outcome]:
+    items = [item async for item in requests] if isinstance(requests, AsyncIterable) else requests
     async with engine, aclosing(numbered(engine, items, maker, deadline)) as stream:
         outcomes = {number: outcome async for number, outcome in stream}
     return [outcomes[number] for number in range(len(items))]
