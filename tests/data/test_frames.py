@@ -165,7 +165,6 @@ def test_what_is_no_table_is_itself():
         (b"Say hi", "not one of them"),
         ({"prompt": "Say hi"}, "not one of them"),
         (Request(id=0, model="lab/x", messages=()), "not one of them"),
-        (5, "an iterable of requests, not int"),
         (Pandas([{0: "a", "0": "b"}]), "two columns '0'"),
         (
             type("DatasetDict", (dict,), {"column_names": {}})(train=1, test=2),

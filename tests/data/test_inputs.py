@@ -128,7 +128,7 @@ def test_results_are_named_after_the_input_without_its_format(tmp_path, name, st
     [
         (packed(".gz", JSONL), "gzip"),
         (packed(".zst", JSONL), "Zstandard"),
-        (b"PAR1...", "Parquet"),
+        (b"PAR1\x15...", "Parquet"),
         (b"PK\3\4..", "zip"),
     ],
 )

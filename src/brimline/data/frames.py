@@ -6,7 +6,7 @@ them at once. As in CSV, a cell that holds nothing (None, NaN) is absent.
 
 import math
 from base64 import b64encode
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -38,14 +38,15 @@ class SizedRows:
 
 
 def rows_of(items: Any) -> Any:
-    """Return the rows of a table as dicts, a few in memory at a time; any other iterable is returned as it is.
+    """Return the rows of a table as dicts, a few in memory at a time; anything else is returned as it is.
 
     Raises:
-        UsageError: It is one item and not several, several tables, or nothing that can be iterated over.
+        UsageError: It is one item and not several, or several tables and not one.
     """
     reader = _reader(items)
     if reader is None:
-        _check_iterable(items)
+        if isinstance(items, str | bytes | Mapping | Request):
+            raise UsageError("requests must be an iterable of requests, not one of them", hint="Use [...].")
         return items
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -119,13 +120,6 @@ def _reader(items: Any) -> "Callable[[Any], Iterator[Iterable[tuple[Any, Any]]]]
     if hasattr(items, "collect") and hasattr(items, "lazy"):
         raise UsageError("a lazy frame has no rows yet", hint="Give what its collect() returns.")
     return None
-
-
-def _check_iterable(items: Any) -> None:
-    if isinstance(items, str | bytes | Mapping | Request):
-        raise UsageError("requests must be an iterable of requests, not one of them", hint="Use [...].")
-    if not isinstance(items, Iterable | AsyncIterable):
-        raise UsageError(f"requests must be an iterable of requests, not {type(items).__name__}")
 
 
 def _polars(frame: Any) -> Iterator[Iterable[tuple[Any, Any]]]:

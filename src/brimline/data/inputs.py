@@ -25,7 +25,7 @@ _HINT = "Rows are read from .jsonl (one JSON object in each line), .csv and .par
 _PACKED = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"PAR1": "Parquet",
+    b"PAR1\x15": "Parquet",
     b"PK\x03\x04": "zip or a spreadsheet's",
 }
 """What begins so is no text: every line of it would be wrong for a reason that does not help."""
@@ -80,7 +80,7 @@ def _check_readable(path: Path) -> None:
 
 def _check_text(source: Source, hint: str) -> None:
     with source.open() as file:
-        head = file.read(4)
+        head = file.read(8)
     for magic, what in _PACKED.items():
         if head.startswith(magic):
             raise InputError(f"{source.name} holds {what} data, not lines of text", hint=hint)

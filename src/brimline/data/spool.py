@@ -18,11 +18,17 @@ class Spool:
     """A temporary file without a name: written once, then read at many places at a time.
 
     It is gone when nobody holds it any more, and also when the process is killed.
+
+    Raises:
+        InputError: There is no place for it.
     """
 
     def __init__(self) -> None:
-        fd, name = tempfile.mkstemp(prefix="brimline-")
-        os.unlink(name)  # noqa: PTH108  it stays as long as it is open
+        try:
+            fd, name = tempfile.mkstemp(prefix="brimline-")
+            os.unlink(name)  # noqa: PTH108  it stays as long as it is open
+        except OSError as error:
+            raise _no_room(error) from None
         weakref.finalize(self, os.close, fd)
         self.fd = fd
         self._digest = blake2b(digest_size=6)
@@ -81,10 +87,13 @@ class Spool:
             while data:
                 data = data[os.write(self.fd, data) :]
         except OSError as error:
-            message = f"the input cannot be copied to {tempfile.gettempdir()}: {error.strerror}"
-            raise InputError(
-                message, hint="Let TMPDIR name a folder with room for all of its rows."
-            ) from None
+            raise _no_room(error) from None
+
+
+def _no_room(error: OSError) -> InputError:
+    where = tempfile.tempdir or "a temporary folder"
+    hint = "Let TMPDIR name a folder with room for all of its rows."
+    return InputError(f"the input cannot be copied to {where}: {error.strerror}", hint=hint)
 
 
 class _Reader(io.RawIOBase):

@@ -54,7 +54,8 @@ def run(  # noqa: PLR0913  each is an option of its own
     Args:
         input: The name of a `.jsonl`, `.csv` or `.parquet` file (the first two also `.gz` or `.zst`); or rows: a pandas
             or polars data frame, a Hugging Face data set, an Arrow table, any iterable or async iterable of rows (dicts)
-            or prompts. An async one is iterated over on a loop of our own. Rows are copied to `<output>.input.jsonl` before they are sent; `output` must be given then.
+            or prompts; an async one is iterated over on a loop of our own. Rows are copied to `<output>.input.jsonl`
+            before they are sent; `output` must be given then.
         model: Model reference `endpoint/model`, or several: every row goes to each. It replaces the rows' own.
         output: Results file; `<input stem>.results.jsonl` in the working folder if not given.
         prompt: Jinja template over a row's columns.
