@@ -38,7 +38,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
         InputError: It is no Parquet file, or damaged.
         ConfigError: DuckDB is not installed.
     """
-    with _database(f"{path} cannot be read as Parquet", InputError) as (database, _):
+    with _database(f"{path} cannot be read as Parquet", InputError) as database:
         # A file that is there goes before what its name could mean as a pattern.
         file = f"read_parquet({_text(path.absolute())}, hive_partitioning = false)"
         described = database.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()  # noqa: S608  quoted
@@ -63,8 +63,11 @@ def write_parquet(path: Path, kinds: Mapping[str, str], rows: Iterable[list[Any]
         OutputError: It cannot be written.
         ConfigError: DuckDB is not installed.
     """
-    with _database(f"{path} cannot be written", OutputError) as (database, folder):
-        lines = folder / "rows.jsonl"
+    with (
+        TemporaryDirectory(prefix="brimline-") as folder,
+        _database(f"{path} cannot be written", OutputError, folder) as database,
+    ):
+        lines = Path(folder) / "rows.jsonl"
         count, size, longest = _spill(lines, rows)
         database.execute(f"SET memory_limit = '{max(MEMORY, 32 * longest) >> 10} KiB'")
         group = min(GROUP_ROWS, max(1, GROUP_BYTES * max(1, count) // max(1, size)))
@@ -89,28 +92,29 @@ def _spill(path: Path, rows: Iterable[list[Any]]) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _database(what: str, error: type[BrimlineError]) -> "Iterator[tuple[duckdb.DuckDBPyConnection, Path]]":
-    """Open a database in memory that asks nobody, and a folder for temporary files."""
+def _database(
+    what: str, error: type[BrimlineError], folder: str = ""
+) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """Open a database in memory that asks nobody; `folder` takes what does not fit into memory."""
     try:
         import duckdb  # noqa: PLC0415  an extra
     except ImportError:
         hint = "Install it with: pip install 'brimline[tables]'"
         raise ConfigError("Parquet needs a module that is not installed", hint=hint) from None
-    with TemporaryDirectory(prefix="brimline-") as folder:
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": 1,
-            "temp_directory": folder,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        try:
-            with duckdb.connect(config=settings) as database:
-                database.execute("SET TimeZone = 'UTC'")
-                yield database, Path(folder)
-        except duckdb.Error as problem:
-            raise error(f"{what}: {_plain(str(problem))}") from None
-        except OSError as problem:
-            raise error(f"{what}: {problem.strerror}") from None
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 1,
+        "temp_directory": folder,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        with duckdb.connect(config=settings) as database:
+            database.execute("SET TimeZone = 'UTC'")
+            yield database
+    except duckdb.Error as problem:
+        raise error(f"{what}: {_plain(str(problem))}") from None
+    except OSError as problem:
+        raise error(f"{what}: {problem.strerror}") from None
 
 
 def _parse(text: str) -> Any:
