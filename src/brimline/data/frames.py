@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from brimline.errors import UsageError
@@ -21,6 +21,15 @@ CHUNK = 1024
 
 _PLAIN = {str, int, bool}
 _NOTHING = {"NAType", "NaTType"}
+
+
+class Frame(Protocol):
+    """What data frames and Arrow tables have in common for a type checker."""
+
+    @property
+    def columns(self) -> Any:
+        """Its columns, or their names."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from brimline.engine.options import Retry, RunOptions
 from brimline.engine.prepared import prepare
 from brimline.engine.progress import Progress
 from brimline.engine.report import Report
-from brimline.engine.stream import Item, Maker, numbered
+from brimline.engine.stream import Item, Maker, Requests, numbered
 from brimline.errors import RunError, UsageError
 from brimline.types import Outcome
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def run(  # noqa: PLR0913  each is an option of its own
-    input: str | PathLike[str] | Iterable[Item] | AsyncIterable[Item],  # noqa: A002  the command line's word for it
+    input: str | PathLike[str] | Requests,  # noqa: A002  the command line's word for it
     *,
     model: str | Iterable[str] | None = None,
     output: str | PathLike[str] | None = None,
@@ -116,7 +116,7 @@ def run(  # noqa: PLR0913  each is an option of its own
 
 
 def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an option of its own
-    requests: Iterable[Item] | AsyncIterable[Item],
+    requests: Requests,
     *,
     model: str | None = None,
     system: str | None = None,
