@@ -97,7 +97,7 @@ def test_a_compressed_file_of_nothing_has_no_rows(tmp_path, suffix):
 
 def test_without_its_module_zstandard_says_what_to_install(tmp_path, monkeypatch):
     data = packed(".zst", JSONL)
-    without(monkeypatch, "backports", "compression")
+    without(monkeypatch, "backports.zstd", "compression.zstd")
     with pytest.raises(ConfigError, match=r"pip install 'brimline\[zstd\]'"):
         written(tmp_path, "in.jsonl.zst", data)
 

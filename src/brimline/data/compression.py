@@ -4,6 +4,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -59,13 +60,9 @@ def compressing(file: BinaryIO, suffix: str) -> BinaryIO:
 
 
 def _zstd() -> Any:
-    """Import what reads Zstandard: in the standard library from Python 3.14 on."""
+    """Import what reads Zstandard: in the standard library from Python 3.14 on, in an extra before."""
     try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415
-        else:
-            from backports import zstd  # noqa: PLC0415  an extra
+        return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     except ImportError:
         hint = "Install it with: pip install 'brimline[zstd]'"
         raise ConfigError("files ending in '.zst' need a module that is not installed", hint=hint) from None
-    return zstd
