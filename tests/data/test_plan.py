@@ -6,10 +6,10 @@ from array import array
 import pytest
 
 from brimline.data import plan as plan_module
+from brimline.data.inputs import open_table
 from brimline.data.media import Media
 from brimline.data.plan import KEPT, make_plan
 from brimline.data.recipe import Recipe
-from brimline.data.rows import open_table
 from brimline.errors import InputError
 
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from brimline.data.inputs import open_table
 from brimline.data.media import Media
 from brimline.data.recipe import Origin, Recipe, RowError, is_batch_row, parse_value
-from brimline.data.rows import Row, open_table
+from brimline.data.rows import Row
 from brimline.data.template import Plain, Template
 from brimline.types import Priority
 
@@ -129,6 +130,13 @@ def test_a_batch_row_that_is_wrong_says_why(recipe, changed, why):
     row = {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions"}
     body = {"model": "gpt-4o", "messages": [*HI]}
     assert reason(recipe, **{**row, "body": body, **changed}) == why
+
+
+def test_a_row_that_lacks_only_its_custom_id_says_so(recipe):
+    row = {"method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": [*HI]}}
+    assert "but no custom_id" in reason(recipe, **row)
+    asked = replace(recipe, models=("lab/x",), prompt=Template("{{ body.model }}", "-p"))
+    assert only(asked, **row).messages[0]["content"] == "m", "a template makes it a plain row"
 
 
 def test_a_plain_row_may_have_columns_that_mean_something_elsewhere(recipe):

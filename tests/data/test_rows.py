@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from brimline.data.rows import BOM, BadRow, CsvTable, JsonlTable, Row, open_table
+from brimline.data.inputs import open_table
+from brimline.data.rows import BOM, BadRow, CsvTable, JsonlTable, Row
+from brimline.data.source import Source
 from brimline.errors import InputError
 
 
@@ -215,7 +217,7 @@ def test_rows_of_a_file_that_was_changed_meanwhile_are_not_guessed(folder):
         found = table(folder, name, before)
         offsets = [row.offset for row in found.scan()]
         for data in after:
-            found.path.write_bytes(data)
+            (folder / name).write_bytes(data)
             with pytest.raises(InputError, match="was changed while it was being run"):
                 found.read(offsets)
 
@@ -227,12 +229,14 @@ def test_rows_of_a_file_that_was_changed_meanwhile_are_not_guessed(folder):
         ("folder.jsonl", "is a folder"),
         ("in.txt", "files ending in '.txt' cannot be read"),
         ("in", "files ending in '' cannot be read"),
-        ("in.jsonl.gz", "files ending in '.gz' cannot be read"),
+        ("in.txt.gz", "files ending in '.txt' cannot be read"),
+        ("in.gz", "files ending in '' cannot be read"),
+        ("in.parquet.gz", "files ending in '.parquet' cannot be read"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(folder, name, reason):
     (folder / "folder.jsonl").mkdir()
-    for other in ("in.txt", "in", "in.jsonl.gz"):
+    for other in ("in.txt", "in", "in.txt.gz", "in.gz", "in.parquet.gz"):
         (folder / other).touch()
     with pytest.raises(InputError, match=reason.replace("(", r"\(")):
         open_table(folder / name)
@@ -250,8 +254,9 @@ def test_the_format_is_told_by_the_name(folder, name, kind):
 @given(st.binary(max_size=80) | st.text(st.sampled_from('{}[]":,\\u\r\n ad8'), max_size=40).map(str.encode))
 @example(b"\xff")
 def test_no_bytes_break_a_scan(place, data):
-    for name in ("in.jsonl", "in.csv"):
-        found = table(place, name, data)
+    (place / "in").write_bytes(data)
+    for kind in (JsonlTable, CsvTable):
+        found = kind(Source.of(place / "in"))
         rows = [row for row in found.scan() if isinstance(row, Row)]
         assert [row.columns for row in found.read([row.offset for row in rows])] == [
             row.columns for row in rows

@@ -197,8 +197,10 @@ def test_a_line_reads_back():
 def test_a_line_of_a_batch_file_has_openais_form_and_reads_back():
     body = b'{"id": "chatcmpl-1",\n "choices": []}'
     line = batch_line(success(request("r-1"), response(raw=body), attempts=2))
-    assert json.loads(line) == {
-        "id": f"batch_req_{KEY}",
+    written = json.loads(line)
+    assert written["id"].startswith("batch_req_")
+    assert written == {
+        "id": written["id"],
         "custom_id": "r-1",
         "response": {"status_code": 200, "request_id": "req_1", "body": {"id": "chatcmpl-1", "choices": []}},
         "error": None,
@@ -207,6 +209,20 @@ def test_a_line_of_a_batch_file_has_openais_form_and_reads_back():
     assert line.count(b"\n") == 1
     recorded = read_line(line)
     assert (recorded.id, recorded.model, recorded.key, recorded.is_ok) == ("r-1", "lab/x", KEY, True)
+
+
+def test_no_two_lines_of_a_batch_file_have_the_same_id():
+    """Equal requests have the same key, and whoever loads lines by their id would lose one of them."""
+    ids = [
+        json.loads(
+            batch_line(
+                success(request(id_)),
+            )
+        )["id"]
+        for id_ in ("r-1", "r-2", "r-1")
+    ]
+    assert ids[0] != ids[1]
+    assert ids[0] == ids[2], "a rerun names it alike"
 
 
 def test_a_failed_line_of_a_batch_file_reads_back():

@@ -8,9 +8,9 @@ import msgspec
 
 from brimline.cli.options import input_options, make_config, make_options
 from brimline.cli.text import clean, plural
-from brimline.engine.options import STREAM
+from brimline.data.inputs import open_table
 from brimline.engine.prepare import Checked, check_input, make_recipe
-from brimline.errors import BrimlineError, ConfigError
+from brimline.errors import BrimlineError
 
 
 @click.command(name="check")
@@ -23,12 +23,9 @@ def command(*, to_json: bool, **given: Any) -> int:
     """
     config = make_config(given)
     options = make_options(given)
-    if options.input == STREAM:
-        raise ConfigError("check reads a file, not standard input")
     try:
-        checked = check_input(
-            options.input, make_recipe(options, options.input.parent), config, with_keys=False
-        )
+        recipe = make_recipe(options, options.input.parent)
+        checked = check_input(open_table(options.input), recipe, config, with_keys=False)
     except BrimlineError as error:
         if not to_json:
             raise

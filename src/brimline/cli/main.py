@@ -22,6 +22,7 @@ COMMANDS = {
     "set": ("brimline.cli.control:set_", "Change the limits of a run while it runs."),
     "limits": ("brimline.cli.limits", "Show what limits a model: declared, advertised, learned, used."),
     "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
+    "export": ("brimline.cli.export", "Write results as CSV, Parquet or JSONL."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
     "config": ("brimline.cli.config", "Show what is configured, and where it was said."),

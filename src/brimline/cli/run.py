@@ -1,16 +1,13 @@
 """`brimline run`: send every row of a file; the same command again resumes."""
 
 import asyncio
+import atexit
 import gc
 import logging
 import resource
-import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +74,9 @@ PATIENCE = 25.0
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what the engine does.")
 def command(**given: Any) -> int:
-    """Send every row of INPUT (.jsonl, .csv, or - for JSONL on standard input) and write the answers down.
+    """Send every row of INPUT and write the answers down.
+
+    INPUT is a .jsonl, .csv or .parquet file, the first two also as .gz or .zst, or - for JSONL on standard input.
 
     Running the same command again resumes: only what is missing, changed or failed for a passing reason is sent.
     """
@@ -91,8 +90,7 @@ def command(**given: Any) -> int:
         raise ConfigError("--json and -o - both want standard output")
     if options.fresh and not is_sure:
         _ask_before_fresh(options.results)
-    with _spooled(options) as options:
-        return run(options, config, display, to_json=to_json, quiet=quiet)
+    return run(options, config, display, to_json=to_json, quiet=quiet)
 
 
 def run(options: RunOptions, config: Config, display: Display, *, to_json: bool, quiet: bool) -> int:
@@ -177,6 +175,7 @@ def _prepare_process() -> None:
         with suppress(ValueError, OSError):  # macOS may refuse; fewer connections still work
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     gc.freeze()
+    atexit.register(gc.unfreeze)  # extension modules (DuckDB's) report what is never collected as leaked
     gc.set_threshold(20_000, 50, 50)
 
 
@@ -192,16 +191,3 @@ def _ask_before_fresh(output: Path) -> None:
         click.confirm(
             f"{output} holds answers. Put them aside and pay for all rows again?", abort=True, err=True
         )
-
-
-@contextmanager
-def _spooled(options: RunOptions) -> Iterator[RunOptions]:
-    """Write standard input to a file first: everything is checked before anything is sent."""
-    if options.input != STREAM:
-        yield options
-        return
-    with tempfile.TemporaryDirectory(prefix="brimline-") as folder:
-        path = Path(folder) / "stdin.jsonl"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield replace(options, input=path, output=options.results)

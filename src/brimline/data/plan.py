@@ -72,7 +72,9 @@ class Plan:
             try:
                 requests.append(self.recipe.requests(row, number // per_row)[number % per_row])
             except RowError as error:
-                raise InputError(f"{self.table.path} was changed while it was being run: {error}") from None
+                raise InputError(
+                    f"{self.table.source.name} was changed while it was being run: {error}"
+                ) from None
         return requests
 
 
@@ -100,12 +102,12 @@ def make_plan(
     checker = _Checker(plan, problems, check_model, check_request, note)
     for row in table.scan():
         if isinstance(row, BadRow):
-            problems.add(f"{table.path}:{row.line}: {row.reason}")
+            problems.add(f"{table.source.where(row.line)}: {row.reason}")
             plan.offsets.append(row.offset)
         else:
             checker.add(row)
     if not plan.offsets:
-        problems.add(f"{table.path} holds no rows")
+        problems.add(f"{table.source.name} holds no rows")
     return plan, problems
 
 
@@ -132,26 +134,29 @@ class _Checker:
         try:
             requests = plan.recipe.requests(row, plan.rows)
         except RowError as error:
-            self._problems.add(f"{plan.table.path}:{row.line}: {error}")
+            self._problems.add(f"{self._where(row)}: {error}")
             plan.offsets.append(row.offset)
             return
         for request in requests:
             plan.model_of.append(self._place(request.model, row))
             if (problem := self._check_request(request)) is not None:
-                self._problems.add(f"{plan.table.path}:{row.line}: {problem}")
+                self._problems.add(f"{self._where(row)}: {problem}")
             assert isinstance(request.origin, Origin)
             self._note(request, request.origin.own_id)
         plan.offsets.append(row.offset)
 
+    def _where(self, row: Row) -> str:
+        return self._plan.table.source.where(row.line)
+
     def _place(self, model: str, row: Row) -> int:
         place = self._places.get(model)
         if place is None and len(self._places) == MOST_MODELS:
-            self._problems.add(f"{self._plan.table.path}:{row.line}: names more than {MOST_MODELS:,} models")
+            self._problems.add(f"{self._where(row)}: names more than {MOST_MODELS:,} models")
             return 0
         if place is None:
             place = self._places[model] = len(self._plan.models)
             self._plan.models.append(model)
             given = model in self._plan.recipe.models
             if not given and (problem := self._check_model(model)) is not None:
-                self._problems.add(f"{self._plan.table.path}:{row.line}: {problem}")
+                self._problems.add(f"{self._where(row)}: {problem}")
         return place

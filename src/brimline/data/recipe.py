@@ -73,6 +73,8 @@ class Recipe:
         is_batch = is_batch_row(columns)
         if is_batch:
             _check_batch(columns)
+        elif self.prompt is None and self.column is None:
+            _check_no_batch(columns)
         models = self.models or (_model(columns, is_batch=is_batch),)
         prompt = self._prompt(columns, is_batch=is_batch)
         params = {**_params(columns, is_batch=is_batch), **self.params}
@@ -181,6 +183,12 @@ def _check_batch(columns: Mapping[str, Any]) -> None:
         raise RowError(f"its method {columns['method']!r} is not POST")
     if not isinstance(columns["body"], dict):
         raise RowError("its body is no object")
+
+
+def _check_no_batch(columns: Mapping[str, Any]) -> None:
+    """A row of a batch file that lacks its id would be refused for lack of a model; say what it really lacks."""
+    if isinstance(columns.get("body"), dict) and "url" in columns:
+        raise RowError("has a url and a body as in OpenAI's batch files, but no custom_id")
 
 
 def _params(columns: Mapping[str, Any], *, is_batch: bool) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
-from brimline.errors import InputError
+from brimline.data.source import Source
 
 BOM = b"\xef\xbb\xbf"
+CHUNK = 1 << 20
 _decode = msgspec.json.Decoder().decode
 _TRUNCATED = "Input data was truncated"
 _HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
@@ -45,7 +45,7 @@ class BadRow:
 class Table(Protocol):
     """A file of rows."""
 
-    path: Path
+    source: Source
 
     def scan(self) -> Iterator[Row | BadRow]:
         """Yield every row in order; blank lines are none."""
@@ -60,43 +60,16 @@ class Table(Protocol):
         ...
 
 
-def open_table(path: Path) -> Table:
-    """Return the table in the file at `path`.
-
-    Raises:
-        InputError: There is no such file, it cannot be read, or its format is not known.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", hint="Give a file of rows: .jsonl or .csv.")
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    kinds: dict[str, Callable[[Path], Table]] = {
-        ".jsonl": JsonlTable,
-        ".ndjson": JsonlTable,
-        ".csv": CsvTable,
-    }
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        hint = "Rows are read from .jsonl (one JSON object in each line) and .csv files."
-        raise InputError(f"{path}: files ending in '{path.suffix}' cannot be read", hint=hint)
-    return kind(path)
-
-
 class JsonlTable:
     """One JSON object in each line, UTF-8, with or without a byte order mark."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, source: Source) -> None:
+        self.source = source
 
     def scan(self) -> Iterator[Row | BadRow]:
         """Yield every row in order."""
         offset = 0
-        with self.path.open("rb") as file:
+        with self.source.open() as file:
             for number, line in enumerate(file, 1):
                 begin, offset = offset, offset + len(line)
                 text = line.removeprefix(BOM) if number == 1 else line
@@ -106,24 +79,28 @@ class JsonlTable:
     def read(self, offsets: Iterable[int]) -> list[Row]:
         """Return the rows at these places."""
         rows = []
-        with self.path.open("rb") as file:
+        with self.source.open() as file:
             for offset in offsets:
                 if file.tell() != offset:
                     file.seek(offset)
                 row = _parse(offset, 0, file.readline().removeprefix(BOM))
                 if isinstance(row, BadRow):
-                    raise InputError(f"{self.path} was changed while it was being run", hint="Run it again.")
+                    raise self.source.changed()
                 rows.append(row)
         return rows
 
     def line_at(self, offset: int) -> int:
         """Return the number of the line that begins at a place."""
-        return _line_at(self.path, offset)
+        return _line_at(self.source, offset)
 
 
-def _line_at(path: Path, offset: int) -> int:
-    with path.open("rb") as file:
-        return 1 + file.read(offset).count(b"\n")
+def _line_at(source: Source, offset: int) -> int:
+    number = 1
+    with source.open() as file:
+        while offset > 0 and (chunk := file.read(min(offset, CHUNK))):
+            number += chunk.count(b"\n")
+            offset -= len(chunk)
+    return number
 
 
 def _parse(offset: int, line: int, text: bytes) -> Row | BadRow:
@@ -153,14 +130,14 @@ def _plain(reason: str, text: bytes) -> str:
 class CsvTable:
     """Comma separated values with a header; an empty cell is absent. A record may span lines."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self._header: list[str] | None = None
 
     def scan(self) -> Iterator[Row | BadRow]:
         """Yield every record in order."""
         self._header = None
-        with self.path.open("rb") as file:
+        with self.source.open() as file:
             lines = _Lines(file)
             for cells in _records(lines):
                 if isinstance(cells, BadRow):
@@ -176,19 +153,19 @@ class CsvTable:
     def read(self, offsets: Iterable[int]) -> list[Row]:
         """Return the records at these places."""
         rows = []
-        with self.path.open("rb") as file:
+        with self.source.open() as file:
             for offset in offsets:
                 file.seek(offset)
                 cells = next(_records(_Lines(file)), None)
                 row = self._row(offset, 0, cells) if isinstance(cells, list) else None
                 if not isinstance(row, Row):
-                    raise InputError(f"{self.path} was changed while it was being run", hint="Run it again.")
+                    raise self.source.changed()
                 rows.append(row)
         return rows
 
     def line_at(self, offset: int) -> int:
         """Return the number of the line that begins at a place."""
-        return _line_at(self.path, offset)
+        return _line_at(self.source, offset)
 
     def _row(self, offset: int, line: int, cells: list[str]) -> Row | BadRow:
         assert self._header is not None

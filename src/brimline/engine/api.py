@@ -2,28 +2,30 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 from brimline.config import Config, Endpoint
+from brimline.data.frames import rows_of
+from brimline.data.given import GivenRows
 from brimline.engine.engine import Engine
 from brimline.engine.execution import Execution
 from brimline.engine.options import Retry, RunOptions
 from brimline.engine.prepared import prepare
 from brimline.engine.progress import Progress
 from brimline.engine.report import Report
-from brimline.engine.stream import Item, Maker, numbered
-from brimline.errors import RunError
+from brimline.engine.stream import Item, Maker, Requests, numbered
+from brimline.errors import RunError, UsageError
 from brimline.types import Outcome
 
 T = TypeVar("T")
 
 
 def run(  # noqa: PLR0913  each is an option of its own
-    input: str | PathLike[str],  # noqa: A002  the command line's word for it
+    input: str | PathLike[str] | Requests,  # noqa: A002  the command line's word for it
     *,
     model: str | Iterable[str] | None = None,
     output: str | PathLike[str] | None = None,
@@ -45,12 +47,15 @@ def run(  # noqa: PLR0913  each is an option of its own
     raw: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Send every row of a file and write the answers down; calling it again resumes.
+    """Send every row of a file or a table and write the answers down; calling it again resumes.
 
         report = brimline.run("prompts.jsonl", model="openai/gpt-5-mini", output="out.jsonl")
 
     Args:
-        input: A `.jsonl` or `.csv` file.
+        input: The name of a `.jsonl`, `.csv` or `.parquet` file (the first two also `.gz` or `.zst`); or rows: a pandas
+            or polars data frame, a Hugging Face data set, an Arrow table, any iterable or async iterable of rows (dicts)
+            or prompts; an async one is iterated over on a loop of our own. Rows are copied to `<output>.input.jsonl`
+            before they are sent; `output` must be given then.
         model: Model reference `endpoint/model`, or several: every row goes to each. It replaces the rows' own.
         output: Results file; `<input stem>.results.jsonl` in the working folder if not given.
         prompt: Jinja template over a row's columns.
@@ -78,6 +83,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         InputError: The input cannot be run; nothing was sent.
         OutputError: The results file cannot be used, or another process holds it; nothing was sent.
         ConfigError: A setting is wrong; nothing was sent.
+        UsageError: The input is neither a file nor rows, or rows are given without an output.
         RunError: The run could not start, or not go on. What was answered is kept.
     """
     engine = Engine(
@@ -91,8 +97,9 @@ def run(  # noqa: PLR0913  each is an option of its own
         on_progress=on_progress,
     )
     models = (model,) if isinstance(model, str) else tuple(model or ())
+    path, rows = (Path(input), None) if isinstance(input, str | PathLike) else _rows_for(input, output)
     options = RunOptions(
-        input=Path(input),
+        input=path,
         output=None if output is None else Path(output),
         models=models,
         prompt=prompt,
@@ -105,11 +112,11 @@ def run(  # noqa: PLR0913  each is an option of its own
         fresh=fresh,
         raw=raw,
     )
-    return _on_a_loop(lambda: _run(engine, options))
+    return _on_a_loop(lambda: _run(engine, options, rows))
 
 
 def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an option of its own
-    requests: Iterable[Item],
+    requests: Requests,
     *,
     model: str | None = None,
     system: str | None = None,
@@ -126,7 +133,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         outcomes = brimline.map(["Say hi", "Say bye"], model="openai/gpt-5-mini")
 
     Args:
-        requests: Prompts, rows as in a file (dicts), or `Request`s.
+        requests: Prompts, rows as in a file (dicts), or `Request`s; or a data frame or another table, as for `run`.
         model: The model reference, for items that name none; it replaces a row's own.
         system: System message for items that have none.
         params: Generation parameters; they win over an item's own.
@@ -143,11 +150,33 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     engine = Engine(
         limits=limits, concurrency=concurrency, endpoints=endpoints, config=config, on_progress=on_progress
     )
-    return _on_a_loop(lambda: _map(engine, [*requests], Maker(model, system, params), deadline))
+    rows = rows_of(requests)
+    items = rows if isinstance(rows, AsyncIterable) else [*rows]
+    return _on_a_loop(lambda: _map(engine, items, Maker(model, system, params), deadline))
 
 
-async def _run(engine: Engine, options: RunOptions) -> Report:
-    prepared = prepare(options, engine.config)
+def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:
+    """Return the file that keeps rows from Python for a later run, and the rows; read here, in the caller's thread."""
+    if output is None:
+        raise UsageError("rows need a file for their results", hint="Give output='...', or use brimline.map.")
+    path, rows = Path(f"{Path(output)}.input.jsonl"), rows_of(items)
+    if isinstance(rows, AsyncIterable):
+        return path, rows
+    given = GivenRows()
+    for row in rows:
+        given.add(row)
+    return path, given
+
+
+async def _run(engine: Engine, options: RunOptions, rows: GivenRows | AsyncIterable[Any] | None) -> Report:
+    given = await _collected(rows) if isinstance(rows, AsyncIterable) else rows
+    prepared = prepare(options, engine.config, None if given is None else given.table())
+    if given is not None and prepared.folder is not None:
+        try:
+            given.save(options.input)
+        except BaseException:
+            prepared.release()
+            raise
     async with engine:
         report = await Execution(engine, prepared).run()
     if report.error is not None:
@@ -157,7 +186,17 @@ async def _run(engine: Engine, options: RunOptions) -> Report:
     return report
 
 
-async def _map(engine: Engine, items: list[Item], maker: Maker, deadline: float | None) -> list[Outcome]:
+async def _collected(rows: AsyncIterable[Any]) -> GivenRows:
+    given = GivenRows()
+    async for row in rows:
+        given.add(row)
+    return given
+
+
+async def _map(
+    engine: Engine, requests: list[Item] | AsyncIterable[Item], maker: Maker, deadline: float | None
+) -> list[Outcome]:
+    items = [item async for item in requests] if isinstance(requests, AsyncIterable) else requests
     async with engine, aclosing(numbered(engine, items, maker, deadline)) as stream:
         outcomes = {number: outcome async for number, outcome in stream}
     return [outcomes[number] for number in range(len(items))]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from brimline.engine.progress import Progress, progress_of
 from brimline.engine.pump import Pump
 from brimline.engine.run import Run
 from brimline.engine.simulator import SimulatorProcess
-from brimline.engine.stream import Item, Maker, ask_one, numbered
+from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
 from brimline.transport import HttpTransport
@@ -120,7 +120,7 @@ class Engine:
 
     async def stream(
         self,
-        requests: Iterable[Item] | AsyncIterable[Item],
+        requests: Requests,
         *,
         model: str | None = None,
         system: str | None = None,
@@ -133,8 +133,9 @@ class Engine:
         takes the outcomes. Leaving the loop drops what is in flight.
 
         Args:
-            requests: Prompts, rows as in a file (dicts), or `Request`s; iterable or async iterable, of any length.
-                What cannot be sent is a `Failure(invalid_request)`.
+            requests: Prompts, rows as in a file (dicts), or `Request`s; iterable or async iterable, of any length; or a
+                pandas or polars data frame, a Hugging Face data set or an Arrow table. What cannot be sent is a
+                `Failure(invalid_request)`.
             model: The model reference, for items that name none; it replaces a row's own.
             system: System message for items that have none.
             params: Generation parameters; they win over an item's own.

@@ -21,7 +21,7 @@ from brimline.engine.control import Control
 from brimline.engine.engine import Engine
 from brimline.engine.files import FileSink, FileSource, StdoutSink
 from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
-from brimline.engine.prepared import Prepared, stamp_of
+from brimline.engine.prepared import Prepared
 from brimline.engine.progress import Progress, declared_too_much, progress_of
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
@@ -267,13 +267,13 @@ class Execution:
         folder, options, config = self._prepared.folder, self._options, self._engine.config
         if folder is None:
             return
-        with suppress(OSError):  # a full disk, an input that has gone: history is not worth a run
+        with suppress(OSError):  # a full disk: history is not worth a run
             folder.write_manifest({
                 **describe_process(),
                 "began": self._began_at(),
                 "ended": moment(wall_clock()) if ended else None,
                 "command": describe_command(replace(options, only=None), config),
-                "input_stamp": stamp_of(options.input),
+                "input_stamp": self._plan.table.source.stamp,
                 "stale": self._prepared.is_stale,
                 "models": msgspec.to_builtins(self._limits()),
                 "limits": msgspec.to_builtins(self._seen()),

@@ -7,26 +7,25 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Iterable,
     Iterator,
-    Mapping,
     Sized,
 )
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
+from brimline.data.frames import rows_of
 from brimline.engine.clock import ticks
 from brimline.engine.run import Run, Sink
 from brimline.engine.spill import SpillQueue
-from brimline.errors import ConfigError, UsageError
+from brimline.errors import ConfigError
 from brimline.types import Failure, Fault, FaultKind, Outcome, Request
 
 if TYPE_CHECKING:
     from brimline.engine.engine import Engine
-    from brimline.engine.stream import Item, Maker
+    from brimline.engine.stream import Item, Maker, Requests
 
 log = logging.getLogger("brimline.engine")
 
@@ -100,17 +99,14 @@ class Feed:
         UsageError: The engine is not open, or `items` is one item.
     """
 
-    def __init__(
-        self, engine: "Engine", items: "Iterable[Item] | AsyncIterable[Item]", maker: "Maker"
-    ) -> None:
-        if isinstance(items, str | bytes | Mapping | Request):
-            raise UsageError("requests must be an iterable of requests, not one of them", hint="Use [...].")
+    def __init__(self, engine: "Engine", items: "Requests", maker: "Maker") -> None:
+        rows: Any = rows_of(items)
         pump = engine.pump
         self._engine = engine
         self._maker = maker
-        self._is_sized = isinstance(items, Sized)
-        self._later: AsyncIterator[Item] | None = aiter(items) if isinstance(items, AsyncIterable) else None
-        self._rest: Iterator[Item] = iter(()) if isinstance(items, AsyncIterable) else iter(items)
+        self._is_sized = isinstance(rows, Sized)
+        self._later: AsyncIterator[Item] | None = aiter(rows) if isinstance(rows, AsyncIterable) else None
+        self._rest: Iterator[Item] = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
         self._unplaced: deque[Item] = deque()
         self._number = 0
         self._outcomes = OutcomeQueue(pump.clock.epoch)

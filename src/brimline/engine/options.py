@@ -6,10 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from brimline.data.inputs import STDIN, stem_of
 from brimline.errors import ConfigError
 from brimline.types import FaultKind
 
-STREAM = Path("-")
+STREAM = STDIN
 """Standard input as an input, standard output as an output."""
 
 
@@ -98,6 +99,4 @@ class RunOptions:
         """Where the results go."""
         if self.output is not None:
             return self.output
-        if self.input == STREAM:
-            return Path("stdin.results.jsonl")
-        return Path(f"{self.input.stem}.results.jsonl")
+        return Path(f"{stem_of(self.input)}.results.jsonl")

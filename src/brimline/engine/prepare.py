@@ -17,7 +17,7 @@ from brimline.config import Config
 from brimline.data.media import Media
 from brimline.data.plan import Plan, Problems, make_plan
 from brimline.data.recipe import Recipe, is_batch_row
-from brimline.data.rows import Row, open_table
+from brimline.data.rows import Row, Table
 from brimline.data.template import Template
 from brimline.engine.options import Retry, RunOptions
 from brimline.errors import ConfigError, InputError, OutputError
@@ -79,16 +79,15 @@ def make_recipe(options: RunOptions, folder: Path) -> Recipe:
     )
 
 
-def check_input(path: Path, recipe: Recipe, config: Config, *, with_keys: bool) -> Checked:
+def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool) -> Checked:
     """Read the whole input and find every problem; sends nothing.
 
     Args:
-        path: The input file.
+        table: The input.
         recipe: What makes requests of its rows.
         config: Knows endpoints and credentials.
         with_keys: Whether answers on file have to be matched.
     """
-    table = open_table(path)
     identities = Identities(recipe.per_row, with_keys=with_keys)
     providers: dict[str, Provider] = {}
 
@@ -123,9 +122,7 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
     for one, other in islice(PackedIndex(identities.names).twins(), SHOWN + 1):
         lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
         (request,) = plan.read(array("I", [one]))
-        problems.add(
-            f"{plan.table.path}: lines {lines[0]} and {lines[1]} give the same id {request.id!r} for {request.model}"
-        )
+        problems.add(f"{plan.table.source.where(*lines)} give the same id {request.id!r} for {request.model}")
 
 
 def match_results(
@@ -154,7 +151,7 @@ def match_results(
         raise OutputError(f"{path} is no results file of brimline", hint=NOT_OURS)
     if reader.lines and not any(matched.line_of) and not _knows_rows(path, plan):
         hint = f"{NOT_OURS} With --fresh it is kept aside and the run starts over."
-        raise OutputError(f"{path} holds results of other rows than {plan.table.path}", hint=hint)
+        raise OutputError(f"{path} holds results of other rows than {plan.table.source.name}", hint=hint)
     return matched
 
 

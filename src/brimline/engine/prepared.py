@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from brimline.config import Config
+from brimline.data.inputs import open_table, stem_of
+from brimline.data.rows import Table
 from brimline.engine.clock import wall_clock
 from brimline.engine.options import STREAM, RunOptions
 from brimline.engine.prepare import Checked, check_input, choose, make_recipe, match_results
@@ -17,6 +19,9 @@ from brimline.store.folder import RunFolder
 from brimline.store.lines import Recorded
 from brimline.store.matching import Match, Standing, standing_of
 from brimline.store.results import ResultsReader, check_writable, cut_tail, make_results
+
+OTHER_FORMATS = {".csv", ".parquet", ".gz", ".zst", ".xlsx"}
+"""Endings of files that are not JSONL."""
 
 
 @dataclass(slots=True)
@@ -55,8 +60,13 @@ class Prepared:
             self.folder.release()
 
 
-def prepare(options: RunOptions, config: Config) -> Prepared:
+def prepare(options: RunOptions, config: Config, given: Table | None = None) -> Prepared:
     """Check the input, lock the results and match what is on file; send nothing.
+
+    Args:
+        options: What is asked.
+        config: The configuration.
+        given: The input, where it does not come from the file that the options name.
 
     Raises:
         InputError: The input cannot be run; all its problems are in it.
@@ -66,12 +76,14 @@ def prepare(options: RunOptions, config: Config) -> Prepared:
     output = options.results
     to_file = output != STREAM
     if to_file:
+        _check_name(output)
         check_writable(output)
         if output.exists() and options.input.exists() and output.samefile(options.input):
             raise OutputError(f"{output} is the input", hint="Give another file with -o.")
-    recipe = make_recipe(options, options.input.parent)
+    recipe = make_recipe(options, options.input.parent if given is None else Path())
     is_resumed = to_file and not options.fresh and output.exists() and output.stat().st_size > 0
-    checked = check_input(options.input, recipe, config, with_keys=is_resumed)
+    table = open_table(options.input) if given is None else given
+    checked = check_input(table, recipe, config, with_keys=is_resumed)
     checked.require()
     if not to_file:
         matched = Match(checked.plan.requests)
@@ -83,6 +95,14 @@ def prepare(options: RunOptions, config: Config) -> Prepared:
         folder.discard()
         folder.release()
         raise
+
+
+def _check_name(output: Path) -> None:
+    """Results are JSONL, whatever their file is called; a name that says otherwise would lie."""
+    if output.suffix.lower() in OTHER_FORMATS:
+        plain = output.with_name(f"{stem_of(output)}.jsonl")
+        hint = f"Write them with -o {plain}, then: brimline export {plain} -o {output}"
+        raise OutputError(f"{output}: results are written as JSONL", hint=hint)
 
 
 def _with_results(options: RunOptions, config: Config, checked: Checked, folder: RunFolder) -> Prepared:
@@ -102,7 +122,7 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
         prepared.matched.strays.extend(reader.damaged)
         prepared.history = History(frozenset(unfinished), history.recent)
         prepared.lines = reader.lines
-        prepared.is_stale = _is_stale(folder.read_manifest(), options.input)
+        prepared.is_stale = _is_stale(folder.read_manifest(), checked.plan.table.source.stamp)
         _tidy(output, reader, prepared.notices)
     standing = prepared.matched.standing
     if options.only is not None:
@@ -112,16 +132,10 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
     return prepared
 
 
-def stamp_of(path: Path) -> list[int]:
-    """Return what tells one state of a file from another."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _is_stale(manifest: dict[str, Any], path: Path) -> bool:
+def _is_stale(manifest: dict[str, Any], stamp: list[int]) -> bool:
     """Whether the input was changed since its rows were written into results; unknown counts as no."""
     was = manifest.get("input_stamp")
-    return bool(manifest.get("stale")) or (was is not None and was != stamp_of(path))
+    return bool(manifest.get("stale")) or (was is not None and was != stamp)
 
 
 def _longest_window(models: list[str], config: Config) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
+from brimline.data.frames import Frame
 from brimline.data.media import Media
 from brimline.data.recipe import Recipe, RowError
 from brimline.data.rows import Row
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = Request | str | Mapping[str, Any] | list[Any]
 """What can be sent: a request, a prompt as text, a row as in a file, a list of turns or of messages."""
+
+Requests: TypeAlias = Iterable[Item] | AsyncIterable[Item] | Frame
+"""Several of them, or a table whose rows they are."""
 
 
 class Maker:
@@ -99,7 +103,7 @@ class One(Sink):
 
 
 async def numbered(
-    engine: "Engine", items: Iterable[Item] | AsyncIterable[Item], maker: Maker, deadline: float | None
+    engine: "Engine", items: Requests, maker: Maker, deadline: float | None
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
     """Yield outcomes with the number of their item, as they are complete."""
     feed = Feed(engine, items, maker)

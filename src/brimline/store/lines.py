@@ -7,6 +7,7 @@ came of it. Rows of an OpenAI batch file come out in the form of OpenAI's batch 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -60,7 +61,7 @@ def batch_line(outcome: Outcome) -> bytes:
     else:
         error = {"code": outcome.fault.kind, "message": outcome.fault.detail}
     line = {
-        "id": f"batch_req_{request.key}",
+        "id": _batch_id(request),
         "custom_id": request.id,
         "response": response,
         "error": error,
@@ -82,7 +83,7 @@ def moved_line(line: bytes, columns: Mapping[str, Any], request: Request) -> byt
     """
     written = msgspec.json.decode(line)
     if "custom_id" in written and "brimline" in written:
-        return _encode({**written, "custom_id": request.id}) + b"\n"
+        return _encode({**written, "id": _batch_id(request), "custom_id": request.id}) + b"\n"
     names = [*written]
     findings = {name: written[name] for name in names[names.index("response") :] if name in FIELDS}
     return _encode(_merge(columns, {"id": request.id, "model": request.model} | findings)) + b"\n"
@@ -182,6 +183,11 @@ def _free_name(name: str, columns: Mapping[str, Any]) -> str:
     while name in columns:
         name = _INPUT + name
     return name
+
+
+def _batch_id(request: Request) -> str:
+    """Return a name for a line of batch output; as OpenAI's, no other line has it, not even one of the same key."""
+    return f"batch_req_{blake2b(_encode((request.id, request.key)), digest_size=16).hexdigest()}"
 
 
 def _batch_response(response: Response) -> dict[str, Any]:

@@ -77,6 +77,11 @@ def name_digest(id_: Any, model: str) -> int:
     return int.from_bytes(blake2b(_encode((id_, model)), digest_size=8).digest()) or 1
 
 
+def request_digest(recorded: Recorded) -> int:
+    """Return 64 bits for the request that a line belongs to, never 0: lines with the same are its tries in turn."""
+    return name_digest(recorded.id, recorded.model) ^ int(recorded.key[:16], 16) or 1
+
+
 class PackedIndex:
     """Where numbers stand in an array, in 4 bytes each: positions sorted by their number, found by bisection."""
 
@@ -177,7 +182,7 @@ class _Matching:
         if request is None:
             self._rest.append(line)
             self._rest_keys.append(key)
-            self._rest_names.append(name_digest(recorded.id, recorded.model) ^ key)
+            self._rest_names.append(request_digest(recorded))
             self._rest_standing.append(standing_of(recorded))
         else:
             self.result.note(request, line, standing_of(recorded))
