@@ -85,6 +85,11 @@ class Cli:
         text = f'[endpoints.lab]\nbase_url = "{url}"\nkey = "none"\n'
         (self.folder / "brimline.toml").write_text(text)
 
+    def configure(self, text):
+        """Add to the configuration."""
+        path = self.folder / "brimline.toml"
+        path.write_text(path.read_text() + text)
+
     def write(self, name, rows):
         """Write a JSONL file."""
         path = self.folder / name

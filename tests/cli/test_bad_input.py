@@ -120,7 +120,7 @@ def test_a_missing_image_is_found_before_anything_is_sent(cli, tmp_path, write):
         ((*RUN, "-P", "model=x"), "parameter 'model' cannot be set"),
         ((*RUN, "--config", "gone.toml"), "no configuration file"),
         ((*RUN, "--prompt-column", "text"), "only one of"),
-        ((*RUN, "--dedupe"), "No such option"),
+        ((*RUN, "--judge"), "No such option"),
         ((*RUN, "-o", "-", "--json"), "both want standard output"),
         ((*RUN, "-o", "gone/out.jsonl"), "gone does not exist"),
         (("run", "in.jsonl", "-m", "sim/echo", "-p", "{{ text"), "the prompt template"),

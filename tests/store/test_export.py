@@ -126,3 +126,13 @@ def test_memory_is_a_few_bytes_a_line(results):
     tracemalloc.stop()
     assert count == 10_000
     assert peak < 20_000 * 40 + (2 << 20)
+
+
+def test_each_repeat_of_a_row_counts(tmp_path):
+    """They have the same id, model and key, and are several answers nevertheless."""
+    path = tmp_path / "out.jsonl"
+    lines = [result_line({}, success(request(0, repeat=repeat))) for repeat in (0, 1, 2, 1)]
+    path.write_bytes(b"".join(lines))
+    with LastLines(path) as last:
+        assert [row["repeat"] for row in last.rows()] == [0, 2, 1]
+        assert last.ambiguous == 0

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brimline.store.lines import batch_line, moved_line, own_columns, plain_columns, read_line, result_line
+from brimline.store.lines import (
+    FIELDS,
+    batch_line,
+    copied_line,
+    moved_line,
+    own_columns,
+    plain_columns,
+    read_line,
+    result_line,
+)
 from brimline.types import FaultKind, Usage
 from tests.store.outcomes import failure, key_of, request, response, success
 
@@ -37,7 +46,19 @@ OK = {
     "key": KEY,
 }
 
-names = st.sampled_from(["id", "model", "text", "input-model", "input-input-model", "tool_calls", "raw", *OK])
+names = st.sampled_from([
+    "id",
+    "model",
+    "text",
+    "input-model",
+    "input-input-model",
+    "tool_calls",
+    "raw",
+    "repeat",
+    "cached",
+    "duplicate",
+    *OK,
+])
 columns = st.dictionaries(
     names | st.text(max_size=3),
     st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["yes", "lab/x"]),
@@ -313,3 +334,50 @@ def test_a_line_moved_to_another_row_is_as_if_it_had_been_written_there(old, new
 def test_a_line_of_a_batch_file_moves_too():
     moved = success(request(7), response(raw=b"{}"))
     assert moved_line(batch_line(success(None, response(raw=b"{}"))), {}, moved.request) == batch_line(moved)
+
+
+# Answers that were not paid for, and several to one row.
+
+
+@given(columns, columns, st.sampled_from([success(), failure(), success(attempts=0)]), st.booleans())
+def test_the_line_of_a_duplicate_says_what_came_of_its_original_and_bills_nothing(old, new, outcome, raw):
+    line = copied_line(result_line(old, outcome, raw=raw), new, request(7))
+    copy, original = json.loads(line), json.loads(result_line({}, outcome, raw=raw))
+    free = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": None, "attempts": 0}
+    original.pop("cached", None)
+    expected = original | free | {"id": 7, "duplicate": True}
+    assert {name: copy[name] for name in expected} == expected
+    assert [name for name in copy if name in FIELDS and name in expected] == [
+        name for name in FIELDS if name in expected
+    ]
+    assert own_columns(line) == plain_columns(new)
+
+
+def test_the_line_of_a_duplicate_of_a_batch_row_bills_nothing():
+    line = batch_line(success(None, response(raw=b"{}"), attempts=3))
+    copy = json.loads(copied_line(line, {}, request("r-7")))
+    assert copy["brimline"]["attempts"] == 0
+    assert copy["brimline"]["duplicate"] is True
+    assert (copy["custom_id"], copy["response"]) == ("r-7", json.loads(line)["response"])
+
+
+def test_a_cached_answer_bills_nothing():
+    line = written({"text": "hi"}, success(attempts=0, sent_at=None, latency=None))
+    free = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": None, "attempts": 0}
+    assert [*line.items()] == [*(OK | free | {"cached": True}).items()]
+
+
+@given(columns, st.none() | st.integers(0, 3), st.booleans())
+def test_a_line_says_which_of_several_answers_it_is(row, repeat, batch):
+    outcome = success(request(7, repeat=repeat), response(raw=b"{}"))
+    line = batch_line(outcome) if batch else result_line(row, outcome)
+    assert (read_line(line).repeat, read_line(line).sample) == (repeat, repeat or 0)
+    moved = read_line(moved_line(line, row, request(7, repeat=2)))
+    assert (moved.repeat, moved.id) == (2, 7)
+    assert read_line(moved_line(line, row, request(7))).repeat is None
+
+
+@pytest.mark.parametrize("repeat", ["weekly", -1, 1.0, True, [1]])
+def test_what_is_no_number_of_an_answer_is_not_taken_for_one(repeat):
+    line = json.dumps({"key": KEY, "status": "ok", "id": 0, "model": "lab/x", "repeat": repeat})
+    assert read_line(line.encode()).sample == 0

@@ -20,50 +20,70 @@ ids = st.none() | st.integers(0, 4) | st.sampled_from(["a", "b", "0", "", True, 
 texts = st.sampled_from("pqr")
 rows = st.lists(st.tuples(ids, texts), max_size=7)
 lines = st.lists(
-    st.tuples(ids | st.integers(5, 8), st.sampled_from(MODELS), texts, st.sampled_from([*STANDINGS])),
+    st.tuples(
+        ids | st.integers(5, 8),
+        st.sampled_from(MODELS),
+        texts,
+        st.sampled_from([*STANDINGS]),
+        st.sampled_from([None, 0, 1, 2]),
+    ),
     max_size=12,
 )
 
 
-def recorded(id_, model, text, came="ok"):
+def recorded(id_, model, text, came="ok", repeat=None):
     error = None if came == "ok" else {"kind": came}
-    return Recorded(key_of((model, text)), "ok" if came == "ok" else "failed", id_, model, error)
+    return Recorded(key_of((model, text)), "ok" if came == "ok" else "failed", id_, model, error, repeat)
 
 
-def identities(rows, models):
-    made = Identities(len(models), with_keys=True)
+def identities(rows, models, repeat=1):
+    made = Identities(len(models) * repeat, repeat=repeat, with_keys=True)
     for id_, text in rows:
         for model in models:
-            made.add(key_of((model, text)), model, id_)
+            for number in range(repeat):
+                made.add(key_of((model, text)), model, id_, number if repeat > 1 else None)
     return made
 
 
-def matched(rows, lines, models=MODELS[:1]):
+def matched(rows, lines, models=MODELS[:1], repeat=1):
     places = {model: place for place, model in enumerate(models)}
-    return match(identities(rows, models), enumerate((recorded(*line) for line in lines), 1), places)
+    made = identities(rows, models, repeat)
+    return match(made, enumerate((recorded(*line) for line in lines), 1), places)
 
 
-def said(id_, model, text):
+def said(id_, model, text, repeat):
     """A name for a request; to Python `0 == 0.0 == False`, to JSON they are three values."""
-    return json.dumps(id_), model, text
+    return json.dumps(id_), model, text, repeat or 0
 
 
-def obvious(rows, lines, models):
+def obvious(rows, lines, models, repeat):
     """Return, for each request, its line's number and standing, and the numbers of strays: with dicts and loops.
 
     In each round every line that is left takes the first request that it can have: the one called like it, the one
     in its row, one that has no line, and, if it is an answer, one that has a failure.
     """
-    requests = [(id_, model, text, row) for row, (id_, text) in enumerate(rows) for model in models]
-    left = sorted({said(*line[:3]): number for number, line in enumerate(lines, 1)}.values())
+    requests = [
+        (id_, model, text, row, which)
+        for row, (id_, text) in enumerate(rows)
+        for model in models
+        for which in range(repeat)
+    ]
+    left = sorted({said(*line[:3], line[4]): number for number, line in enumerate(lines, 1)}.values())
     found, strays = {}, []
+
+    def is_which(line, place):
+        return (line[4] or 0) == requests[place][4]
 
     def came(place):
         return lines[found[place] - 1][3] if place in found else None
 
     for can_have in (
-        lambda line, place: json.dumps(line[0]) == json.dumps(requests[place][0]) != "null",
-        lambda line, place: type(line[0]) is int and requests[place][::3] == (None, line[0]),
+        lambda line, place: (
+            json.dumps(line[0]) == json.dumps(requests[place][0]) != "null" and is_which(line, place)
+        ),
+        lambda line, place: (
+            type(line[0]) is int and requests[place][:4:3] == (None, line[0]) and is_which(line, place)
+        ),
         lambda line, place: line[3] == "ok" and requests[place][0] is came(place) is None,
         lambda line, place: line[3] == "ok" and requests[place][0] is None and came(place) != "ok",
         lambda line, place: requests[place][0] is came(place) is None,
@@ -93,10 +113,37 @@ def distinct(draw, rows):
 
 
 @settings(max_examples=1000, deadline=None)
-@given(distinct(rows), lines, st.sampled_from([MODELS[:1], MODELS, MODELS[::-1]]))
-def test_equal_to_the_slow_obvious_model(rows, lines, models):
-    result = matched(rows, lines, models)
-    assert ([*result.line_of], [*result.standing], [*result.strays]) == obvious(rows, lines, models)
+@given(
+    distinct(rows), lines, st.sampled_from([MODELS[:1], MODELS, MODELS[::-1]]), st.sampled_from([1, 1, 2, 3])
+)
+def test_equal_to_the_slow_obvious_model(rows, lines, models, repeat):
+    result = matched(rows, lines, models, repeat)
+    assert ([*result.line_of], [*result.standing], [*result.strays]) == obvious(rows, lines, models, repeat)
+    for request, line in enumerate(result.line_of):
+        which = request % repeat if repeat > 1 else None
+        if line and lines[line - 1][4] != which:
+            assert result.moved[request], "it has to get its number, or to lose it"
+
+
+@pytest.mark.parametrize("ids", [(None, None), ("a", "b")])
+def test_more_repeats_leave_only_the_new_ones_to_send_and_fewer_leave_lines_over(ids):
+    rows = [(id_, "p") for id_ in ids]
+    name = [row if id_ is None else id_ for row, id_ in enumerate(ids)]
+    written = [(id_, MODELS[0], "p", "ok", which) for id_ in name for which in range(3)]
+    more = matched(rows, written, repeat=5)
+    assert [*more.line_of] == [1, 2, 3, 0, 0, 4, 5, 6, 0, 0]
+    assert (more.moved, [*more.strays]) == (b"", [])
+    fewer = matched(rows, written, repeat=2)
+    assert ([*fewer.line_of], [*fewer.strays]) == ([1, 2, 4, 5], [3, 6])
+
+
+@pytest.mark.parametrize("id_", [None, "a"])
+def test_a_lone_answer_is_the_first_of_several_and_the_first_of_several_stays(id_):
+    lone = matched([(id_, "p")], [(id_ or 0, MODELS[0], "p")], repeat=2)
+    assert ([*lone.line_of], lone.moved) == ([1, 0], b"\1\0")
+    several = [(id_ or 0, MODELS[0], "p", "ok", which) for which in (1, 0)]
+    first = matched([(id_, "p")], several)
+    assert ([*first.line_of], [*first.strays], first.moved) == ([2], [1], b"\1")
 
 
 @settings(max_examples=300, deadline=None)

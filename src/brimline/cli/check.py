@@ -24,7 +24,7 @@ def command(*, to_json: bool, **given: Any) -> int:
     config = make_config(given)
     options = make_options(given)
     try:
-        recipe = make_recipe(options, options.input.parent)
+        recipe = make_recipe(options, options.input.parent, repeat=config.run.repeat)
         checked = check_input(open_table(options.input), recipe, config, with_keys=False)
     except BrimlineError as error:
         if not to_json:

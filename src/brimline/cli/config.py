@@ -48,8 +48,12 @@ def _run(config: Config) -> Iterator[str]:
     run = config.run
     for name, unit in (
         ("timeout", " s"), ("max_tries", ""), ("max_wait", " s"), ("backoff_initial", " s"), ("backoff_max", " s"),
+        ("repeat", ""),
     ):  # fmt: skip
         yield f"  {name} = {getattr(run, name):g}{unit}  ({run.sources.get(name, 'default')})"
+    yield f"  dedupe = {str(run.dedupe).lower()}  ({run.sources.get('dedupe', 'default')})"
+    yield f"  cache = {config.cache or 'false'}  ({run.sources.get('cache', 'default')})"
+    yield f"  cache_size = {run.cache_size:,} bytes  ({run.sources.get('cache_size', 'default')})"
 
 
 def _endpoints(config: Config) -> Iterator[str]:

@@ -8,6 +8,7 @@ import click
 
 from brimline.config import Config, LimitRule, load_config
 from brimline.config.duration import parse_duration
+from brimline.config.size import parse_size
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.time import MINUTE
 from brimline.data.recipe import parse_value
@@ -71,13 +72,27 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def read_folder(text: str) -> Path | bool:
+    """Read `--cache`'s folder; without one it is the user's."""
+    if Path(text).is_file():
+        raise ConfigError(
+            f"{text} is a file, and the cache a folder; write --cache after INPUT, or --cache=DIR"
+        )
+    return Path(text).expanduser() if text else True
+
+
 RATE = Checked("[PATTERN=]QUOTA", read_rate)
 CONCURRENCY = Checked("[PATTERN=]N", read_concurrency)
 AMOUNT = Checked("N", read_amount)
 PARAM = Checked("KEY=VALUE", read_param)
 SHARD = Checked("i/N", read_shard)
 SHARE = Checked("N|P%", Share.parse)
+FOLDER = Checked("DIR", read_folder)
+SIZE = Checked("SIZE", parse_size)
 SPAN = Checked("SECONDS", parse_duration)
+
+RUN = ("timeout", "max_tries", "max_wait", "dedupe", "repeat", "cache", "cache_size")
+"""Options that `[run]` has, too."""
 
 _INPUT = [
     click.argument("input_", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True)),
@@ -90,6 +105,8 @@ _INPUT = [
     click.option("--system", metavar="TEMPLATE", help="System message, for rows without one."),
     click.option("-P", "--param", "params", type=PARAM, multiple=True,
                  help="Generation parameter, JSON or else text; wins over the row's; repeatable."),
+    click.option("--repeat", type=click.IntRange(min=1), metavar="N",
+                 help="Ask for N answers to every row, numbered from 0 (1)."),
     click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
                  help="Read this file instead of brimline.toml."),
 ]  # fmt: skip
@@ -127,7 +144,7 @@ def make_config(given: dict[str, Any]) -> Config:
         ConfigError: Something in it is wrong.
     """
     rules = limit_rules(given)
-    run = {name: given.pop(name, None) for name in ("timeout", "max_tries", "max_wait")}
+    run = {name: given.pop(name, None) for name in RUN}
     return load_config(given.pop("config_file"), flags=rules, run=run)
 
 

@@ -16,7 +16,17 @@ import click
 
 from brimline.cli.display import Display, make_display
 from brimline.cli.display.base import KINDS
-from brimline.cli.options import SHARD, SHARE, SPAN, input_options, limit_options, make_config, make_options
+from brimline.cli.options import (
+    FOLDER,
+    SHARD,
+    SHARE,
+    SIZE,
+    SPAN,
+    input_options,
+    limit_options,
+    make_config,
+    make_options,
+)
 from brimline.cli.summary import as_json, exit_code, summary
 from brimline.cli.text import plural
 from brimline.config import Config
@@ -65,6 +75,19 @@ PATIENCE = 25.0
     show_default=True,
     help="Which failed rows are sent again.",
 )
+@click.option(
+    "--dedupe/--no-dedupe", default=None, help="Send equal requests once; every row gets the answer (off)."
+)
+@click.option(
+    "--cache",
+    type=FOLDER,
+    metavar="[DIR]",
+    is_flag=False,
+    flag_value="",
+    help="Take answers from the cache and keep them there; in the user's cache folder if DIR is left out (off).",
+)
+@click.option("--no-cache", is_flag=True, help="Use no cache, whatever the configuration says.")
+@click.option("--cache-size", type=SIZE, help="Forget the oldest answers above this (1GB).")
 @click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside.")
 @click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results.")
 @click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True)
@@ -84,6 +107,8 @@ def command(**given: Any) -> int:
     to_json, is_sure, quiet = given.pop("to_json"), given.pop("yes"), given.pop("quiet")
     if given.pop("verbose"):
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    if given.pop("no_cache"):
+        given["cache"] = False
     config = make_config(given)
     options = make_options({**given, "retry": Retry(given["retry"])})
     if to_json and options.results == STREAM:
@@ -118,12 +143,13 @@ def run(options: RunOptions, config: Config, display: Display, *, to_json: bool,
 def _opening(prepared: Prepared) -> str:
     """Say what is about to happen."""
     plan = prepared.checked.plan
-    left = sum(map(len, prepared.pending.values()))
+    left = sum(map(len, prepared.choice.pending.values()))
     parts = [f"{plural(plan.requests, 'request')} to {', '.join(plan.models[:5])}"]
     if len(plan.models) > 5:
         parts.append(f"and {len(plan.models) - 5} more models")
     if left < plan.requests:
-        parts.append(f"{plural(left, 'request')} to send, the rest is on file or left out")
+        rest = "on file, a duplicate or left out" if prepared.config.run.dedupe else "on file or left out"
+        parts.append(f"{plural(left, 'request')} to send, the rest is {rest}")
     if unfinished := len(prepared.history.unfinished):
         were = "was" if unfinished == 1 else "were"
         parts.append(

@@ -27,6 +27,8 @@ def summary(report: Report, options: RunOptions) -> Iterator[str]:
     for model in report.models:
         yield _model(model)
     yield _total(report)
+    if saved := report.duplicates + report.cached:
+        yield f"saved {plural(saved, 'request')}: {', '.join(_saved(report))}"
     if report.error is not None:
         kept = ". What was answered is kept; running it again resumes." if report.output is not None else "."
         yield f"The run could not go on: {report.error}{kept}"
@@ -68,10 +70,17 @@ def _total(report: Report) -> str:
     return ", ".join(parts)
 
 
+def _saved(report: Report) -> Iterator[str]:
+    if report.duplicates:
+        yield plural(report.duplicates, "duplicate")
+    if report.cached:
+        yield f"{report.cached:,} from the cache"
+
+
 def _next_steps(report: Report, options: RunOptions) -> Iterator[str]:
     if report.superseded and report.is_ordered and report.output is not None:
         lines = plural(report.superseded, "answer")
-        yield f"{lines} to rows that have left the input: {report.output}.superseded.jsonl"
+        yield f"{lines} to what is not asked any more: {report.output}.superseded.jsonl"
     if report.failed and report.output is not None:
         yield f'Failed rows have "status": "failed" and their reason in {report.output}.'
         yield f"  `brimline retry {shlex.quote(str(report.output))} --all` sends them again."

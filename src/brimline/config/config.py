@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from brimline.config.endpoints import ANNOUNCED, BUILT_IN, Endpoint, find_key
 from brimline.config.limits import LimitRule, ModelLimits, limits_for
-from brimline.config.run import RunSettings
+from brimline.config.run import RunSettings, default_cache
 from brimline.config.section import nearest
 from brimline.errors import ConfigError
 from brimline.types import Secret
@@ -60,6 +61,14 @@ class Config:
             ConfigError: The variable that should hold it is not set.
         """
         return find_key(name, self.endpoints[name], self.environment)
+
+    @property
+    def cache(self) -> Path | None:
+        """The folder of the answer cache, or None if there is none."""
+        folder = self.run.cache
+        if isinstance(folder, Path):
+            return folder
+        return default_cache(self.environment) if folder else None
 
     def limits(self, model: str) -> ModelLimits:
         """Return what is declared for a model."""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from brimline.config.config import Config
 from brimline.config.endpoints import BUILT_IN, from_environment, read_endpoint
@@ -25,7 +26,7 @@ def load_config(
     file: Path | None = None,
     *,
     flags: Sequence[LimitRule] = (),
-    run: Mapping[str, float | int | None] | None = None,
+    run: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
     """Read the configuration.

@@ -1,8 +1,9 @@
-"""How a run behaves: timeouts, tries and waits, each with where it was said."""
+"""How a run behaves: timeouts, tries, waits and what is not paid for twice, each with where it was said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from brimline.config.duration import parse_duration
@@ -22,6 +23,10 @@ class RunSettings:
         max_wait: The longest wait in seconds that a provider may ask for.
         backoff_initial: The longest first wait between tries, seconds.
         backoff_max: The longest wait between tries, seconds.
+        dedupe: Whether equal requests of a file are sent once.
+        repeat: How many answers are asked for each row of a file by each model.
+        cache: The folder of the answer cache; True: `default_cache`; False: there is none.
+        cache_size: Bytes that it may take.
         sources: Where each was said; what is missing is the default.
     """
 
@@ -30,11 +35,18 @@ class RunSettings:
     max_wait: float = 3600.0
     backoff_initial: float = 0.5
     backoff_max: float = 60.0
+    dedupe: bool = False
+    repeat: int = 1
+    cache: Path | bool = False
+    cache_size: int = 10**9
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.max_tries < 1:
-            raise ConfigError(f"max_tries: expected at least 1, got {self.max_tries}")
+        if isinstance(self.cache, str):  # as a manifest has it
+            object.__setattr__(self, "cache", Path(self.cache))
+        for name in ("max_tries", "repeat"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("timeout", "max_wait", "backoff_initial", "backoff_max"):
             if not 0 < getattr(self, name) < inf:
                 raise ConfigError(f"{name}: expected seconds above 0, got {getattr(self, name)!r}")
@@ -65,10 +77,26 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "max_tries": section.take("max_tries", int),
         "backoff_initial": backoff.duration("initial"),
         "backoff_max": backoff.duration("max"),
+        "dedupe": section.take("dedupe", bool),
+        "repeat": section.take("repeat", int),
+        "cache": _read_cache(section),
+        "cache_size": section.size("cache_size"),
     }
     backoff.finish()
     section.finish()
     return _updated(settings, values, section.file, f"{section.file}: {section.path}.")
+
+
+def _read_cache(section: Section) -> Path | bool | None:
+    """Read `cache = true`, or a folder."""
+    value = section.take_either("cache", bool, str)
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+def default_cache(environment: Mapping[str, str]) -> Path:
+    """Return the user's folder for what can be made again."""
+    base = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "brimline"
 
 
 def run_from_environment(settings: RunSettings, environment: Mapping[str, str]) -> RunSettings:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from brimline.config.duration import parse_duration
+from brimline.config.size import parse_size
 from brimline.errors import ConfigError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _KINDS = {
     str: "text",
@@ -70,6 +72,24 @@ class Section:
             got = "something else" if is_secret else repr(value)
             raise self.error(key, f"expected {_KINDS.get(kind, kind.__name__)}, got {got}")
         return value
+
+    def take_either(self, key: str, one: type[T], other: type[U]) -> T | U | None:
+        """Return the value of `key`, which is of one of two kinds, or None if it is not given.
+
+        Raises:
+            ConfigError: It is of neither.
+        """
+        if isinstance(self._values.get(key), one):
+            return self.take(key, one)
+        return self.take(key, other)
+
+    def size(self, key: str) -> int | None:
+        """Return the size `key` in bytes, or None if it is not given."""
+        value = self.take_either(key, int, str)
+        try:
+            return None if value is None else parse_size(value)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
 
     def duration(self, key: str) -> float | None:
         """Return the span of time `key` in seconds, or None if it is not given."""

@@ -84,9 +84,10 @@ class Dispatcher:
     def offer(
         self, lane: Lane, requests: Iterable[Request], *, answered: Sequence[tuple[Response, ...]] = ()
     ) -> list[Verdict]:
-        """Queue requests; return verdicts on those that cannot be sent.
+        """Queue requests; return verdicts on those that are not sent.
 
-        `answered` gives, for each request, the turns of its conversation that an earlier run has kept.
+        `answered` gives, for each request, the responses that are known already: turns of its conversation that an
+        earlier run has kept, or all of them. A request whose responses are all known is through.
         """
         lane.asked = False
         verdicts = []
@@ -99,6 +100,10 @@ class Dispatcher:
         if lane.wants:
             self._hungry.append(lane)
         return verdicts
+
+    def hold(self, lane: Lane) -> None:
+        """Ask for nothing more until the next offer, if only of nothing."""
+        lane.asked = True
 
     def exhaust(self, lane: Lane) -> None:
         """Note that the lane's source has no more requests."""
@@ -288,10 +293,12 @@ class Dispatcher:
         self._ready(scope)
 
     def _admit(self, ticket: Ticket, *, first: bool) -> Verdict | None:
-        """Queue a ticket for its next exchange, or say why it can never be sent."""
+        """Queue a ticket for its next exchange, or say why there is none."""
         lane = ticket.lane
         if lane.closed is not None:
             return self._drop(ticket)
+        if ticket.is_answered:
+            return Final(ticket, ticket.success(self._epoch))
         limits = lane.scope.limits
         ticket.size = measure(ticket.request, ticket.responses) if limits.counts_tokens else None
         verdict = self._refuse(ticket, self._demand(ticket))

@@ -83,7 +83,7 @@ class Ticket:
             responses=self.responses,
             attempts=self.attempts,
             sent_at=None if self.sent_at is None else epoch + self.sent_at,
-            latency=self.latency / 1e9,
+            latency=self.latency / 1e9 if self.attempts else None,
         )
 
     def failure(self, fault: Fault, epoch: int) -> Failure:

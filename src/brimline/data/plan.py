@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from brimline.data.recipe import Origin, Recipe, RowError
 from brimline.data.rows import BadRow, Row, Table
@@ -66,11 +67,14 @@ class Plan:
             InputError: The file was changed since it was checked.
         """
         per_row = self.recipe.per_row
-        rows = self.table.read(self.offsets[number // per_row] for number in numbers)
-        requests = []
-        for number, row in zip(numbers, rows, strict=True):
+        grouped = groupby(numbers, key=lambda number: number // per_row)
+        places = [(row, [number % per_row for number in group]) for row, group in grouped]
+        rows = self.table.read(self.offsets[number] for number, _ in places)
+        requests: list[Request] = []
+        for (number, wanted), row in zip(places, rows, strict=True):
             try:
-                requests.append(self.recipe.requests(row, number // per_row)[number % per_row])
+                made = self.recipe.requests(row, number)
+                requests.extend(made[place] for place in wanted)
             except RowError as error:
                 raise InputError(
                     f"{self.table.source.name} was changed while it was being run: {error}"
@@ -139,7 +143,7 @@ class _Checker:
             return
         for request in requests:
             plan.model_of.append(self._place(request.model, row))
-            if (problem := self._check_request(request)) is not None:
+            if not request.repeat and (problem := self._check_request(request)) is not None:
                 self._problems.add(f"{self._where(row)}: {problem}")
             assert isinstance(request.origin, Origin)
             self._note(request, request.origin.own_id)

@@ -49,6 +49,7 @@ class Recipe:
         column: Column that holds the prompt.
         system: Makes the system message, for rows without one.
         params: Generation parameters, which win over the row's.
+        repeat: How many answers are asked for each row by each model.
     """
 
     media: Media
@@ -57,14 +58,15 @@ class Recipe:
     column: str | None = None
     system: Renderer | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    repeat: int = 1
 
     @property
     def per_row(self) -> int:
         """How many requests a row makes."""
-        return max(1, len(self.models))
+        return max(1, len(self.models)) * self.repeat
 
     def requests(self, row: Row, number: int) -> list[Request]:
-        """Return the requests of row `number`, one for each model.
+        """Return the requests of row `number`: for each model as many as it is repeated.
 
         Raises:
             RowError: The row lacks something or holds something that cannot be sent.
@@ -81,20 +83,26 @@ class Recipe:
         own_id = _own_id(columns, is_batch=is_batch)
         priority = _priority(columns)
         first = number * self.per_row
-        return [
-            Request(
-                id=number if own_id is None else own_id,
-                model=model,
-                messages=prompt.messages,
-                follow_ups=prompt.follow_ups,
-                media=prompt.media,
-                params=params,
-                priority=priority,
-                key=_key(model, prompt, params),
-                origin=Origin(first + place, columns, own_id, is_batch),
-            )
-            for place, model in enumerate(models)
-        ]
+        repeats = range(self.repeat) if self.repeat > 1 else (None,)
+        requests: list[Request] = []
+        for model in models:
+            key = _key(model, prompt, params)
+            requests += [
+                Request(
+                    id=number if own_id is None else own_id,
+                    model=model,
+                    messages=prompt.messages,
+                    follow_ups=prompt.follow_ups,
+                    media=prompt.media,
+                    params=params,
+                    priority=priority,
+                    repeat=repeat,
+                    key=key,
+                    origin=Origin(place, columns, own_id, is_batch),
+                )
+                for place, repeat in enumerate(repeats, first + len(requests))
+            ]
+        return requests
 
     def _prompt(self, columns: Mapping[str, Any], *, is_batch: bool) -> Prompt:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,10 @@ def run(  # noqa: PLR0913  each is an option of its own
     limit: int | None = None,
     retry: str = "transient",
     fresh: bool = False,
+    dedupe: bool | None = None,
+    repeat: int | None = None,
+    cache: bool | str | Path | None = None,
+    cache_size: int | str | None = None,
     raw: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -73,6 +78,10 @@ def run(  # noqa: PLR0913  each is an option of its own
         limit: Send at most so many requests.
         retry: Which failed rows are sent again: `transient`, `all` or `none`.
         fresh: Start over; the old results are kept aside.
+        dedupe: Send equal requests once; every row gets the answer (off: equal rows are samples).
+        repeat: Ask for so many answers to every row, numbered from 0 (1).
+        cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
+        cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
         raw: Keep the provider's whole reply in the results.
         on_progress: Called a few times a second with how things stand.
 
@@ -94,6 +103,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout=timeout,
         max_tries=max_tries,
         max_wait=max_wait,
+        cache=cache,
+        cache_size=cache_size,
         on_progress=on_progress,
     )
     models = (model,) if isinstance(model, str) else tuple(model or ())
@@ -112,7 +123,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         fresh=fresh,
         raw=raw,
     )
-    return _on_a_loop(lambda: _run(engine, options, rows))
+    settings = engine.config.run.updated({"dedupe": dedupe, "repeat": repeat}, "Python")
+    return _on_a_loop(lambda: _run(engine, replace(engine.config, run=settings), options, rows))
 
 
 def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an option of its own
@@ -125,6 +137,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint] | None = None,
     config: Config | str | Path | None = None,
+    cache: bool | str | Path | None = None,
     deadline: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Outcome]:
@@ -141,6 +154,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         concurrency: As for `run`.
         endpoints: As for `run`.
         config: As for `run`.
+        cache: As for `run`.
         deadline: Seconds; then all that is left is `Failure(cancelled)`.
         on_progress: As for `run`.
 
@@ -148,7 +162,12 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         ConfigError: A setting is wrong; nothing was sent.
     """
     engine = Engine(
-        limits=limits, concurrency=concurrency, endpoints=endpoints, config=config, on_progress=on_progress
+        limits=limits,
+        concurrency=concurrency,
+        endpoints=endpoints,
+        config=config,
+        cache=cache,
+        on_progress=on_progress,
     )
     rows = rows_of(requests)
     items = rows if isinstance(rows, AsyncIterable) else [*rows]
@@ -168,9 +187,11 @@ def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, Giv
     return path, given
 
 
-async def _run(engine: Engine, options: RunOptions, rows: GivenRows | AsyncIterable[Any] | None) -> Report:
+async def _run(
+    engine: Engine, config: Config, options: RunOptions, rows: GivenRows | AsyncIterable[Any] | None
+) -> Report:
     given = await _collected(rows) if isinstance(rows, AsyncIterable) else rows
-    prepared = prepare(options, engine.config, None if given is None else given.table())
+    prepared = prepare(options, config, None if given is None else given.table())
     if given is not None and prepared.folder is not None:
         try:
             given.save(options.input)

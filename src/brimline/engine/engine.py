@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from brimline.config import Config, Endpoint, LimitRule, load_config
+from brimline.config.size import parse_size
 from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
@@ -22,7 +23,10 @@ from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
 from brimline.transport import HttpTransport
-from brimline.types import Fault, FaultKind, Outcome, Priority
+from brimline.types import Fault, FaultKind, Outcome, Priority, Request
+
+if TYPE_CHECKING:
+    from brimline.engine.cache import Cache, Recall
 
 log = logging.getLogger("brimline.engine")
 
@@ -45,6 +49,8 @@ class Engine:
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one exchange (5).
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
+        cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
         on_progress: Called a few times a second with how things stand while something runs.
         rng: For jitter; give one to repeat a run exactly.
         connect: Makes the live endpoint of that name, instead of what the configuration says; for what is no HTTP.
@@ -63,11 +69,19 @@ class Engine:
         timeout: float | None = None,
         max_tries: int | None = None,
         max_wait: float | None = None,
+        cache: bool | str | Path | None = None,
+        cache_size: int | str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         rng: random.Random | None = None,
         connect: Callable[[str], Awaitable[LiveEndpoint]] | None = None,
     ) -> None:
-        settings = {"timeout": timeout, "max_tries": max_tries, "max_wait": max_wait}
+        settings = {
+            "timeout": timeout,
+            "max_tries": max_tries,
+            "max_wait": max_wait,
+            "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
+            "cache_size": None if cache_size is None else parse_size(cache_size),
+        }
         rules = [
             LimitRule(pattern=model, quotas=parse_quotas(text)) for model, text in (limits or {}).items()
         ]
@@ -81,11 +95,13 @@ class Engine:
         self._simulators: list[SimulatorProcess] = []
         self._runs: set[Run] = set()
         self._pump: Pump | None = None
+        self._cache: Cache | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._pump is not None:
             raise UsageError("the engine is open already")
+        self._cache = await asyncio.to_thread(open_cache, self.config)
         self._pump = Pump(self.config, rng=self._rng)
         if self._on_progress is not None:
             self._ticker = asyncio.create_task(self._tick(self._on_progress))
@@ -104,6 +120,7 @@ class Engine:
         if self._pump is None:
             return
         pump, self._pump = self._pump, None
+        cache, self._cache = self._cache, None
         live, self._live = self._live, {}
         simulators, self._simulators = self._simulators, []
         tasks = [*live.values(), *([self._ticker] if self._ticker is not None else [])]
@@ -117,6 +134,8 @@ class Engine:
                 await made.result().close()
         for simulator in simulators:
             await simulator.stop()
+        if cache is not None:
+            await cache.close()
 
     async def stream(
         self,
@@ -215,6 +234,19 @@ class Engine:
         assert self._pump is not None
         return self._pump
 
+    @property
+    def cache(self) -> "Cache | None":
+        """The answer cache of an open engine, or None if it has none."""
+        return self._cache
+
+    def recall(self, number: Callable[[Request], int] | None = None) -> "Recall | None":
+        """Return what a run takes from the cache, or None if there is none.
+
+        Args:
+            number: Says which of equal requests one is, from 0; if not given they are counted as they come.
+        """
+        return None if self._cache is None else self._cache.recall(self.config, number)
+
     def _check_open(self) -> None:
         if self._pump is None:
             raise UsageError(
@@ -239,6 +271,8 @@ class Engine:
     def end(self, run: Run) -> None:
         """Let go of a run."""
         self._runs.discard(run)
+        if run.recall is not None:
+            run.recall.close()
         if self._pump is not None:
             self._pump.cancel(run, Fault(FaultKind.CANCELLED, "nobody waits for it any more"))
             self._pump.forget(run)
@@ -287,10 +321,25 @@ class Engine:
                     return
 
 
+def open_cache(config: Config) -> "Cache | None":
+    """Return the answer cache that the configuration asks for, or None if it asks for none.
+
+    Raises:
+        ConfigError: It cannot be where it should be.
+    """
+    if config.cache is None:
+        return None
+    try:
+        from brimline.engine.cache import Cache  # noqa: PLC0415  not every Python has SQLite
+    except ImportError:
+        raise ConfigError("this Python comes without sqlite3, which the cache needs") from None
+    return Cache(config.cache, size=config.run.cache_size)
+
+
 def _configure(
     config: Config | str | Path | None,
     rules: list[LimitRule],
-    settings: Mapping[str, float | None],
+    settings: Mapping[str, Any],
     endpoints: Mapping[str, Endpoint],
 ) -> Config:
     if not isinstance(config, Config):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from brimline.core.view import LimitView, views
 from brimline.data.recipe import Origin
 from brimline.engine.clock import wall_clock
 from brimline.engine.control import Control
+from brimline.engine.copies import Copier, pay_out
 from brimline.engine.engine import Engine
 from brimline.engine.files import FileSink, FileSource, StdoutSink
 from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
@@ -30,7 +31,8 @@ from brimline.engine.steering import Steering
 from brimline.store.lines import moved_line
 from brimline.store.matching import Standing
 from brimline.store.ordering import NoRoom, order_results
-from brimline.types import Fault, FaultKind, Outcome, Success, Usage
+from brimline.store.results import recorded_lines
+from brimline.types import Fault, FaultKind, Outcome, Request, Success, Usage
 
 GRACE = 25.0
 """Seconds that requests in flight have after a deadline."""
@@ -57,18 +59,20 @@ class Execution:
         self._options = prepared.options
         self._plan = prepared.checked.plan
         self._standing = prepared.matched.standing
+        self._duplicates = prepared.choice.duplicates
+        self._copier = Copier(self._plan, self._duplicates)
         self._clock = engine.pump.clock
         self._began = self._clock.now()
         self._stopped: StopReason | None = None
         self._is_ordered = False
         self._sink = self._make_sink()
-        source = FileSource(self._plan, prepared.pending)
-        self._run = Run(source, self._sink, timeout=engine.config.run.timeout, watch=self._note)
-        self._totals = {model: len(numbers) for model, numbers in prepared.pending.items() if numbers}
-        again = sum(
-            1 for numbers in prepared.pending.values() for number in numbers if self._standing[number]
+        source = FileSource(self._plan, prepared.choice.pending)
+        recall = engine.recall(self._sample)
+        self._run = Run(
+            source, self._sink, timeout=engine.config.run.timeout, watch=self._note, recall=recall
         )
-        self._before = self._plan.requests - self._standing.count(Standing.MISSING) - again
+        self._copied = 0
+        self._count()
 
     async def run(self) -> Report:
         """Send everything, put the results into order, and say what came of it.
@@ -162,23 +166,60 @@ class Execution:
             await self._sink.settle()
             await self._engine.pump.join(self._run)
             self._sink.close()
+        if self._run.recall is not None:
+            await self._run.recall.flush()
+
+    def _count(self) -> None:
+        """Count how many requests of each model get their outcome now, and how many had theirs before."""
+        choice, stands = self._prepared.choice, self._standing
+        self._totals = {model: len(numbers) for model, numbers in choice.pending.items() if numbers}
+        again = sum(1 for numbers in choice.pending.values() for number in numbers if stands[number])
+        for model, number in choice.copied():
+            self._totals[model] += 1
+            again += bool(stands[number])
+        owed = sum(1 for number in choice.owed() if not stands[number])
+        self._before = self._plan.requests - stands.count(Standing.MISSING) - again + owed
 
     async def _send(self) -> None:
         self._run.is_open = True
         for model in self._totals:
             await self._engine.open_lane(self._run, model, self._restorer(model))
-        self._run.is_open = False
-        self._run.look()
+        self._engine.pump.spawn(self._run, self._pay_out())
         await self._run.done.wait()
+
+    async def _pay_out(self) -> None:
+        """Give duplicates what is on file; only after that the run may be done."""
+        prepared, run = self._prepared, self._run
+        try:
+            if prepared.choice.recorded:
+                assert isinstance(self._sink, FileSink)
+                given = prepared.choice.recorded
+                lines = recorded_lines(self._options.results, prepared.matched.line_of, given)
+                await pay_out(lines, self._copier, self._sink, run, self._note_copy)
+        except Exception as error:  # noqa: BLE001  a disk that fails, or an input that was changed
+            run.fail(error)
+        run.is_open = False
+        run.look()
+
+    def _sample(self, request: Request) -> int:
+        """Say which of equal requests one is; of duplicates only the repeats are."""
+        assert isinstance(request.origin, Origin)
+        samples = self._prepared.choice.samples
+        return samples[request.origin.number] if samples else request.repeat or 0
+
+    def _note_copy(self, original: int, duplicate: int) -> None:
+        self._standing[duplicate] = self._standing[original]
+        self._copied += 1
 
     def _make_sink(self) -> Sink:
         prepared, options = self._prepared, self._options
         if prepared.folder is None:
-            return StdoutSink(raw=options.raw)
+            return StdoutSink(self._copier, raw=options.raw)
         return FileSink(
             options.results,
             prepared.folder,
             self._clock,
+            self._copier,
             lines=prepared.lines,
             line_of=prepared.matched.line_of,
             raw=options.raw,
@@ -199,16 +240,15 @@ class Execution:
         return restore
 
     def _note(self, outcome: Outcome) -> None:
-        """Note a durable outcome, and stop if too many have failed."""
+        """Note a durable outcome and those of its duplicates, and stop if too many have failed."""
         assert isinstance(outcome.request.origin, Origin)
         number = outcome.request.origin.number
-        if isinstance(outcome, Success):
-            self._standing[number] = Standing.OK
-            return
-        is_transient = CONSEQUENCES[outcome.fault.kind].transient
-        self._standing[number] = Standing.TRANSIENT if is_transient else Standing.HOPELESS
+        self._standing[number] = _standing(outcome)
+        for duplicate in self._duplicates.of(number):
+            self._standing[duplicate] = self._standing[number]
+            self._run.meters[outcome.request.model].copied(self._clock.now(), ok=outcome.ok)
         most = self._options.stop_after_failed
-        if most is not None:
+        if most is not None and not outcome.ok:
             failed = sum(meter.failed for meter in self._run.meters.values())
             if failed >= max(1, most.of(self._plan.requests)):
                 self.stop(StopReason.FAILURES)
@@ -272,7 +312,9 @@ class Execution:
                 **describe_process(),
                 "began": self._began_at(),
                 "ended": moment(wall_clock()) if ended else None,
-                "command": describe_command(replace(options, only=None), config),
+                "command": describe_command(
+                    replace(options, only=None), replace(config, run=self._prepared.config.run)
+                ),
                 "input_stamp": self._plan.table.source.stamp,
                 "stale": self._prepared.is_stale,
                 "models": msgspec.to_builtins(self._limits()),
@@ -305,8 +347,23 @@ class Execution:
             stops=dict(run.stops),
             unfinished=len(self._prepared.history.unfinished),
             superseded=len(self._prepared.matched.strays),
+            cached=sum(model.cached for model in models),
+            duplicates=self._copied + sum(model.duplicates for model in models),
             is_ordered=self._is_ordered,
             models=models,
-            notices=(*self._prepared.notices, *declared_too_much(run)),
+            notices=tuple(self._notices()),
             error=None if run.error is None else str(run.error) or type(run.error).__name__,
         )
+
+    def _notices(self) -> Iterator[str]:
+        yield from self._prepared.notices
+        yield from declared_too_much(self._run)
+        if self._engine.cache is not None:
+            yield from self._engine.cache.notices
+
+
+def _standing(outcome: Outcome) -> Standing:
+    """Return how a request with this outcome stands."""
+    if isinstance(outcome, Success):
+        return Standing.OK
+    return Standing.TRANSIENT if CONSEQUENCES[outcome.fault.kind].transient else Standing.HOPELESS

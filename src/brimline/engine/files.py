@@ -3,6 +3,7 @@
 import sys
 from array import array
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from brimline.core.lane import Attempt, Lane
@@ -10,6 +11,7 @@ from brimline.core.steps import Final, NextTurn
 from brimline.data.plan import Plan
 from brimline.data.recipe import Origin
 from brimline.engine.clock import Clock
+from brimline.engine.copies import BATCH, Copier
 from brimline.engine.run import Sink
 from brimline.errors import OutputError
 from brimline.store.appender import Appender
@@ -51,6 +53,7 @@ class FileSink(Sink):
         clock: For Unix time.
         lines: How many lines the file holds.
         line_of: For each request, the number of its line; kept up to date.
+        copier: Makes the lines of duplicates.
         raw: Whether results hold the provider's whole reply.
     """
 
@@ -59,12 +62,14 @@ class FileSink(Sink):
         output: Path,
         folder: RunFolder,
         clock: Clock,
+        copier: Copier,
         *,
         lines: int,
         line_of: "array[int]",
         raw: bool,
     ) -> None:
         self._clock = clock
+        self._copier = copier
         self._lines = lines
         self._line_of = line_of
         self._raw = raw
@@ -74,12 +79,23 @@ class FileSink(Sink):
         self._numbers: dict[Attempt, int] = {}
 
     async def keep(self, final: Final) -> None:
-        """Write the result down; durable when this returns."""
+        """Write the result down, and those of its duplicates; durable when this returns."""
         number, line = _write(final.outcome, raw=self._raw)
-        self._lines += 1
-        self._line_of[number] = self._lines
-        await self._results.append(line)
+        copies, lines = self._copier.copies(number, line), [(number, line)]
+        try:
+            lines.extend(islice(copies, BATCH))
+        finally:
+            await self.add(lines)  # it is paid for, whatever is wrong with its duplicates
+        while lines := [*islice(copies, BATCH)]:
+            await self.add(lines)
         self._turns.forget(final.outcome.request)
+
+    async def add(self, lines: list[tuple[int, bytes]]) -> None:
+        """Append the lines of requests, by their numbers; durable when this returns."""
+        for number, _ in lines:
+            self._lines += 1
+            self._line_of[number] = self._lines
+        await self._results.append(b"".join(line for _, line in lines))
 
     async def keep_turn(self, turn: NextTurn) -> None:
         """Write a finished turn down."""
@@ -123,20 +139,24 @@ class StdoutSink(Sink):
     """Standard output, in completion order. Nothing is kept, so nothing can be resumed.
 
     Args:
+        copier: Makes the lines of duplicates.
         raw: Whether results hold the provider's whole reply.
 
     Raises:
         OutputError: There is none.
     """
 
-    def __init__(self, *, raw: bool) -> None:
+    def __init__(self, copier: Copier, *, raw: bool) -> None:
+        self._copier = copier
         self._raw = raw
         self._outlet = Outlet(_standard_output(), stalled=self._stalled)
 
     async def keep(self, final: Final) -> None:
-        """Write the result out."""
-        _, line = _write(final.outcome, raw=self._raw)
+        """Write the result out, and those of its duplicates."""
+        number, line = _write(final.outcome, raw=self._raw)
         await self._outlet.write(line)
+        for _, copy in self._copier.copies(number, line):
+            await self._outlet.write(copy)
 
     def _stalled(self, error: OSError | None) -> None:
         self.stall = error

@@ -83,6 +83,8 @@ class Meter:
         in_flight: Of those, the ones that have not ended.
         refused: Attempts refused for a rate limit.
         retried: Attempts that failed otherwise and were tried again.
+        cached: Requests whose answer came from the cache; they count as answered, too.
+        duplicates: Requests that got the outcome of an equal one; they count as answered or given up, too.
         tokens: Tokens used, in the order of `Usage`.
         first_at: When the first attempt started, ns, or None.
         last_at: When the last attempt started, ns.
@@ -91,7 +93,8 @@ class Meter:
     """
 
     __slots__ = (
-        "attempts", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused", "retried", "tokens",
+        "attempts", "cached", "duplicates", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused",
+        "retried", "tokens",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -101,6 +104,8 @@ class Meter:
         self.in_flight = 0
         self.refused = 0
         self.retried = 0
+        self.cached = 0
+        self.duplicates = 0
         self.tokens = [0, 0, 0, 0, 0]
         self.first_at: int | None = None
         self.last_at = 0
@@ -144,10 +149,16 @@ class Meter:
         else:
             self.retried += 1
 
-    def finished(self, now: int, *, ok: bool) -> None:
+    def finished(self, now: int, *, ok: bool, cached: bool = False) -> None:
         """Count a request that has its outcome."""
+        self.cached += cached
         self.flow.at(now).finished += 1
         if ok:
             self.ok += 1
         else:
             self.failed += 1
+
+    def copied(self, now: int, *, ok: bool) -> None:
+        """Count a request that has got the outcome of an equal one."""
+        self.duplicates += 1
+        self.finished(now, ok=ok)

@@ -5,7 +5,7 @@ together, and nothing on disk changes before there is none.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,11 +19,11 @@ from brimline.data.plan import Plan, Problems, make_plan
 from brimline.data.recipe import Recipe, is_batch_row
 from brimline.data.rows import Row, Table
 from brimline.data.template import Template
-from brimline.engine.options import Retry, RunOptions
+from brimline.engine.options import RunOptions
 from brimline.errors import ConfigError, InputError, OutputError
 from brimline.providers import Provider, find_provider
 from brimline.store.lines import Recorded, own_columns, plain_columns
-from brimline.store.matching import Identities, Match, PackedIndex, Standing, match
+from brimline.store.matching import Identities, Match, PackedIndex, match
 from brimline.store.results import NOT_OURS, ResultsReader
 from brimline.types import Request
 
@@ -63,8 +63,10 @@ class Checked:
             raise InputError(f"{self.problems.count} {noun}, nothing was sent:", problems=shown)
 
 
-def make_recipe(options: RunOptions, folder: Path) -> Recipe:
+def make_recipe(options: RunOptions, folder: Path, *, repeat: int = 1) -> Recipe:
     """Return the recipe that the options describe; local files are looked for in `folder`.
+
+    Each row is asked `repeat` times by each model.
 
     Raises:
         ConfigError: A template is none.
@@ -76,6 +78,7 @@ def make_recipe(options: RunOptions, folder: Path) -> Recipe:
         column=options.prompt_column,
         system=None if options.system is None else Template(options.system, "the system template"),
         params=options.params,
+        repeat=repeat,
     )
 
 
@@ -86,9 +89,9 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         table: The input.
         recipe: What makes requests of its rows.
         config: Knows endpoints and credentials.
-        with_keys: Whether answers on file have to be matched.
+        with_keys: Whether requests have to be told apart: to match answers on file, or to find equal ones.
     """
-    identities = Identities(recipe.per_row, with_keys=with_keys)
+    identities = Identities(recipe.per_row, repeat=recipe.repeat, with_keys=with_keys)
     providers: dict[str, Provider] = {}
 
     def check_model(model: str) -> str | None:
@@ -105,7 +108,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         return None if provider is None else provider.problem(request)
 
     def note(request: Request, own_id: object) -> None:
-        identities.add(request.key, request.model, own_id)
+        identities.add(request.key, request.model, own_id, request.repeat)
 
     plan, problems = make_plan(table, recipe, check_model=check_model, check_request=check_request, note=note)
     if not problems.count:
@@ -119,7 +122,9 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
     """Report rows that give the same id for the same model."""
     if not identities.has_names:
         return
-    for one, other in islice(PackedIndex(identities.names).twins(), SHOWN + 1):
+    twins = PackedIndex(identities.names).twins()
+    first_ones = ((one, other) for one, other in twins if one % identities.repeat == 0)
+    for one, other in islice(first_ones, SHOWN + 1):
         lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
         (request,) = plan.read(array("I", [one]))
         problems.add(f"{plan.table.source.where(*lines)} give the same id {request.id!r} for {request.model}")
@@ -180,28 +185,3 @@ def _recorded_columns(path: Path) -> Iterator[dict[str, Any]]:
 
 def _bare(columns: dict[str, Any]) -> dict[str, Any]:
     return {"custom_id": columns["custom_id"]} if is_batch_row(columns) else plain_columns(columns)
-
-
-def choose(plan: Plan, standing: bytearray, options: RunOptions) -> dict[str, "array[int]"]:
-    """Return, for each model, the numbers of the requests that are to be sent, in order."""
-    wanted = _wanted(options.retry)
-    pending: list[array[int]] = [array("I") for _ in plan.models]
-    part, parts = options.shard
-    first, last = plan.rows * (part - 1) // parts, plan.rows * part // parts
-    per_row = plan.recipe.per_row
-    left = options.limit if options.limit is not None else plan.requests
-    for number in range(first * per_row, last * per_row):
-        if left and wanted(standing[number]):
-            pending[plan.model_of[number]].append(number)
-            left -= 1
-    return dict(zip(plan.models, pending, strict=True))
-
-
-def _wanted(retry: Retry) -> Callable[[int], bool]:
-    """Return whether a request with a certain standing is sent."""
-    wanted = {Standing.MISSING}
-    if retry is not Retry.NONE:
-        wanted.add(Standing.TRANSIENT)
-    if retry is Retry.ALL:
-        wanted.add(Standing.HOPELESS)
-    return wanted.__contains__

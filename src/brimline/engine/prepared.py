@@ -1,6 +1,5 @@
 """A run that is ready to be sent: input checked, results locked and matched, what is to be sent chosen."""
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,12 +9,13 @@ from typing import Any
 from brimline.config import Config
 from brimline.data.inputs import open_table, stem_of
 from brimline.data.rows import Table
+from brimline.engine.choose import Choice, choose, equal_requests, sample_numbers
 from brimline.engine.clock import wall_clock
 from brimline.engine.options import STREAM, RunOptions
-from brimline.engine.prepare import Checked, check_input, choose, make_recipe, match_results
+from brimline.engine.prepare import Checked, check_input, make_recipe, match_results
 from brimline.errors import OutputError
 from brimline.store.attempts import History, name_request, read_history
-from brimline.store.folder import RunFolder
+from brimline.store.folder import RunFolder, make_cache_folder
 from brimline.store.lines import Recorded
 from brimline.store.matching import Match, Standing, standing_of
 from brimline.store.results import ResultsReader, check_writable, cut_tail, make_results
@@ -33,7 +33,7 @@ class Prepared:
         config: The configuration.
         checked: The input.
         matched: How what is on file belongs to it.
-        pending: For each model, the numbers of the requests to send.
+        choice: What is to be sent, and what is not since it is equal.
         folder: The folder beside the results, locked; None if results go to standard output.
         lines: Lines that the results file holds.
         history: What earlier processes left behind.
@@ -46,7 +46,7 @@ class Prepared:
     config: Config
     checked: Checked
     matched: Match
-    pending: "dict[str, array[int]]"
+    choice: Choice
     folder: RunFolder | None = None
     lines: int = 0
     history: History = field(default_factory=lambda: History(frozenset(), ()))
@@ -71,7 +71,7 @@ def prepare(options: RunOptions, config: Config, given: Table | None = None) -> 
     Raises:
         InputError: The input cannot be run; all its problems are in it.
         OutputError: The results file cannot be used, or another process holds it.
-        ConfigError: A template is none.
+        ConfigError: A template is none, or there can be no cache where it should be.
     """
     output = options.results
     to_file = output != STREAM
@@ -80,14 +80,19 @@ def prepare(options: RunOptions, config: Config, given: Table | None = None) -> 
         check_writable(output)
         if output.exists() and options.input.exists() and output.samefile(options.input):
             raise OutputError(f"{output} is the input", hint="Give another file with -o.")
-    recipe = make_recipe(options, options.input.parent if given is None else Path())
+    recipe = make_recipe(options, options.input.parent if given is None else Path(), repeat=config.run.repeat)
     is_resumed = to_file and not options.fresh and output.exists() and output.stat().st_size > 0
+    if config.cache is not None:
+        make_cache_folder(config.cache)
+    with_keys = is_resumed or config.run.dedupe or config.cache is not None
     table = open_table(options.input) if given is None else given
-    checked = check_input(table, recipe, config, with_keys=is_resumed)
+    checked = check_input(table, recipe, config, with_keys=with_keys)
     checked.require()
     if not to_file:
         matched = Match(checked.plan.requests)
-        return Prepared(options, config, checked, matched, choose(checked.plan, matched.standing, options))
+        return Prepared(
+            options, config, checked, matched, _choose(options, config, checked, matched.standing)
+        )
     folder = RunFolder(output)
     try:
         return _with_results(options, config, checked, folder)
@@ -109,7 +114,7 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
     output, plan = options.results, checked.plan
     history = read_history(folder.attempts, now=wall_clock(), span=_longest_window(plan.models, config))
     matched = Match(plan.requests)
-    prepared = Prepared(options, config, checked, matched, {}, folder, history=history)
+    prepared = Prepared(options, config, checked, matched, Choice({}), folder, history=history)
     chosen = bytearray(1)
     if options.fresh:
         prepared.kept_aside = _keep_aside(output)
@@ -127,9 +132,24 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
     standing = prepared.matched.standing
     if options.only is not None:
         standing = _only(prepared.matched, chosen)
-    prepared.pending = choose(plan, standing, options)
+    prepared.choice = _choose(options, config, checked, standing, prepared.matched.standing)
     make_results(output)
     return prepared
+
+
+def _choose(
+    options: RunOptions,
+    config: Config,
+    checked: Checked,
+    standing: bytearray,
+    on_file: bytearray | None = None,
+) -> Choice:
+    keys, repeat = checked.identities.keys, config.run.repeat
+    equals = equal_requests(keys, repeat) if config.run.dedupe else ()
+    choice = choose(checked.plan, standing, options, equals, on_file=on_file)
+    if config.cache is not None and not config.run.dedupe:
+        choice.samples = sample_numbers(keys, repeat)
+    return choice
 
 
 def _is_stale(manifest: dict[str, Any], stamp: list[int]) -> bool:
@@ -147,7 +167,7 @@ def _without_results(reader: ResultsReader, unfinished: set[bytes]) -> Iterator[
     """Pass recorded lines on; requests that have their answer are no more unfinished."""
     for line, recorded in reader:
         if unfinished and standing_of(recorded) in {Standing.OK, Standing.HOPELESS}:
-            unfinished.discard(name_request(recorded.id, recorded.key))
+            unfinished.discard(name_request(recorded.id, recorded.key, recorded.sample))
         yield line, recorded
 
 

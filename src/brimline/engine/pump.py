@@ -29,6 +29,9 @@ BURST = 256
 ROOM = 64
 """A lane holds so many requests ready, or twice as many as are in flight if that is more."""
 
+ROOM_TO_RECALL = 512
+"""It holds more where many may be known: those that are share one look into the cache and one sync of the disk."""
+
 
 class Pump:
     """Starts whatever the limits allow, until closed. Made and used within one event loop.
@@ -94,7 +97,8 @@ class Pump:
 
         name = model.partition("/")[0]
         self._endpoints[name] = endpoint
-        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=ROOM)
+        room = ROOM if run.recall is None else ROOM_TO_RECALL
+        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=room)
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self.adopt(run)
@@ -282,9 +286,11 @@ class Pump:
             if requests is None:
                 self._dispatcher.exhaust(lane)
             else:
-                kept = [run.sink.kept_turns(request) for request in requests]
-                for verdict in self._dispatcher.offer(lane, requests, answered=kept):
-                    await self._conclude(verdict)
+                known = await run.known(requests)
+                if verdicts := self._dispatcher.offer(lane, requests, answered=known):
+                    self._dispatcher.hold(lane)  # a slow disk must not pile up outcomes
+                    await self._conclude_all(run, verdicts)
+                    self._dispatcher.offer(lane, ())
         except Exception as error:  # noqa: BLE001  a source is the user's: its failure is the run's, not the engine's
             self._dispatcher.exhaust(lane)
             self._fail(run, error)
@@ -318,6 +324,13 @@ class Pump:
     def _departed(self, attempt: Attempt) -> None:
         attempt.departed = True
         self._dispatcher.depart(self.clock.now(), attempt)
+
+    async def _conclude_all(self, run: Run, verdicts: list[Verdict]) -> None:
+        """Do what verdicts ask for, all at once: what is written down shares a sync of the disk."""
+        tasks = [self.spawn(run, self._conclude(verdict)) for verdict in verdicts]
+        await asyncio.wait(tasks)
+        for task in tasks:
+            task.result()
 
     async def _conclude(self, verdict: Verdict) -> None:
         """Do what a verdict asks for."""

@@ -34,7 +34,7 @@ class ModelReport:
 
     Attributes:
         model: The model reference.
-        ok: Answered by this run.
+        ok: Answered by this run, with what was cached and duplicates.
         failed: Given up by this run.
         attempts: HTTP requests made, refused ones included.
         refused: Of those, refused for a rate limit.
@@ -44,6 +44,8 @@ class ModelReport:
         p50: Median seconds of an answered attempt, or None.
         p95: Seconds that 95% of them do not exceed, or None.
         usage: Tokens used by this run.
+        cached: Requests whose answer came from the cache.
+        duplicates: Requests that got the outcome of an equal one.
     """
 
     model: str
@@ -57,6 +59,8 @@ class ModelReport:
     p50: float | None
     p95: float | None
     usage: Usage
+    cached: int = 0
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Report:
         ok: Requests that are answered, by this run or before.
         failed: Requests that are given up.
         pending: Requests that have no outcome.
-        answered: Requests that this run answered.
+        answered: Requests that this run answered, with what was cached and duplicates.
         attempts: HTTP requests that this run made.
         usage: Tokens that this run used.
         cost_usd: What this run cost, or None if a price is not known.
@@ -77,7 +81,9 @@ class Report:
         stopped: Why it was stopped early, or None.
         stops: Why endpoints or models have stopped, by name.
         unfinished: Requests that were in flight when an earlier run was killed, and may have been billed twice.
-        superseded: Answers on file whose request left the input or was changed.
+        superseded: Answers on file to what is not asked any more: the row has left or was changed, or is repeated less.
+        cached: Requests that this run did not send, since their answer was in the cache.
+        duplicates: Requests that this run did not send, since they got the outcome of an equal one.
         is_ordered: Whether the results stand in the order of the input.
         models: What came of each model.
         notices: What else people should know.
@@ -98,6 +104,8 @@ class Report:
     stops: Mapping[str, Fault] = field(default_factory=dict)
     unfinished: int = 0
     superseded: int = 0
+    cached: int = 0
+    duplicates: int = 0
     is_ordered: bool = False
     models: tuple[ModelReport, ...] = ()
     notices: tuple[str, ...] = ()
@@ -137,4 +145,6 @@ def report_model(lane: Lane, meter: Meter) -> ModelReport:
         p50=meter.latencies.quantile(0.5),
         p95=meter.latencies.quantile(0.95),
         usage=meter.usage,
+        cached=meter.cached,
+        duplicates=meter.duplicates,
     )

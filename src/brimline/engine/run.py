@@ -3,12 +3,15 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from brimline.core.lane import Attempt, Lane
 from brimline.core.steps import Final, NextTurn, Stopped
 from brimline.engine.meter import Meter
 from brimline.types import Fault, Outcome, Request, Response
+
+if TYPE_CHECKING:
+    from brimline.engine.cache import Recall
 
 
 class Source(Protocol):
@@ -68,6 +71,7 @@ class Run:
         sink: Where outcomes go.
         timeout: Seconds for one attempt.
         watch: Called with each outcome once it is durable.
+        recall: What it takes from the cache and gives to it, or None.
 
     Attributes:
         lanes: Its lanes by model reference.
@@ -83,12 +87,19 @@ class Run:
     """
 
     def __init__(
-        self, source: Source, sink: Sink, *, timeout: float, watch: Callable[[Outcome], None] | None = None
+        self,
+        source: Source,
+        sink: Sink,
+        *,
+        timeout: float,
+        watch: Callable[[Outcome], None] | None = None,
+        recall: "Recall | None" = None,
     ) -> None:
         self.source = source
         self.sink = sink
         self.timeout = timeout
         self.watch = watch
+        self.recall = recall
         self.lanes: dict[str, Lane] = {}
         self.meters: dict[str, Meter] = {}
         self.stops: dict[str, Fault] = {}
@@ -100,11 +111,22 @@ class Run:
         self.tasks: set[asyncio.Task[None]] = set()
         self.attempts: dict[Attempt, None] = {}
 
+    async def known(self, requests: list[Request]) -> list[tuple[Response, ...]]:
+        """Return the responses to each request that need not be paid for: all of them, some turns, or none."""
+        kept = [self.sink.kept_turns(request) for request in requests]
+        if self.recall is None:
+            return kept
+        found = await self.recall.find(requests)
+        return [turns if answer is None else answer for turns, answer in zip(kept, found, strict=True)]
+
     def finish(self, now: int, final: Final) -> None:
         """Count an outcome and show it: it is durable now."""
-        self.meters[final.ticket.lane.model].finished(now, ok=final.outcome.ok)
+        outcome = final.outcome
+        self.meters[final.ticket.lane.model].finished(now, ok=outcome.ok, cached=outcome.cached)
+        if self.recall is not None:
+            self.recall.finish(outcome)
         if self.watch is not None:
-            self.watch(final.outcome)
+            self.watch(outcome)
 
     def look(self) -> None:
         """See whether the run is done."""

@@ -154,7 +154,7 @@ class _Tally:
             else:
                 self._failed[_name(recorded)] = recorded.kind or "unknown"
             if unfinished and standing_of(recorded) is not Standing.TRANSIENT:
-                unfinished.discard(name_request(recorded.id, recorded.key))
+                unfinished.discard(name_request(recorded.id, recorded.key, recorded.sample))
 
     @property
     def failures(self) -> Counter[str]:
@@ -162,7 +162,7 @@ class _Tally:
 
 
 def _name(recorded: Recorded) -> bytes:
-    return name_request(recorded.id, recorded.model)
+    return name_request(recorded.id, recorded.model, recorded.sample)
 
 
 def _state(manifest: dict[str, Any], pending: int | None, owner: int | None) -> State:

@@ -59,7 +59,9 @@ class Maker:
         """Return the request that an item is, or why it is none; its origin is its number. Never raises."""
         if isinstance(item, Request):
             params = {**item.params, **self._params}
-            changed = replace(item, model=self._model or item.model, params=params, origin=(number, item))
+            changed = replace(
+                item, model=self._model or item.model, params=params, key="", origin=(number, item)
+            )
             return self._prioritise(changed)
         try:
             columns = dict(item) if isinstance(item, Mapping) else {"prompt": item}
@@ -137,7 +139,9 @@ async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | N
     if isinstance(made, Failure):
         return _unwrap(made)[1]
     one = One(made, engine.pump.clock.epoch)
-    run = Run(one, one, timeout=min(timeout or engine.config.run.timeout, engine.config.run.timeout))
+    longest = engine.config.run.timeout
+    recall = engine.recall(lambda _: 0)
+    run = Run(one, one, timeout=min(timeout or longest, longest), recall=recall)
     limit = asyncio.timeout(timeout)
     try:
         async with limit:

@@ -19,7 +19,7 @@ from brimline.types import Request
 _encode = msgspec.json.Encoder().encode
 
 
-class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True):
+class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_defaults=True):
     """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them."""
 
     at: int
@@ -29,6 +29,7 @@ class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True):
     model: str
     input_tokens: int = 0
     output_tokens: int = 0
+    repeat: int | None = None
 
 
 class End(msgspec.Struct, tag_field="what", tag="end", frozen=True):
@@ -64,7 +65,8 @@ class AttemptsLog:
         """Note that a request is about to leave, and return its number; `flush` before it does."""
         self._number += 1
         tokens = demand.input_tokens, demand.output_tokens
-        self._add(Intent(at, self._number, request.id, request.key, request.model, *tokens))
+        identity = request.id, request.key, request.model
+        self._add(Intent(at, self._number, *identity, *tokens, request.repeat))
         return self._number
 
     def end(self, at: int, number: int, status: str, tokens: tuple[int, int] | None) -> None:
@@ -142,13 +144,13 @@ def read_history(path: Path, *, now: int, span: int) -> History:
         elif (intent := flying.pop(entry.number, None)) is not None:
             recent.add(intent, entry)
     recent.add_all(flying)
-    names = frozenset(name_request(intent.id, intent.key) for intent in flying.values())
+    names = frozenset(name_request(intent.id, intent.key, intent.repeat) for intent in flying.values())
     return History(names, recent.in_order())
 
 
-def name_request(id_: Any, key: str) -> bytes:
-    """Return what tells one request of a run from all others."""
-    return _encode((id_, key))
+def name_request(id_: Any, key: str, repeat: int | None = None) -> bytes:
+    """Return what tells one request of a run from all others; the first repeat is called like the only one."""
+    return _encode((id_, key, repeat) if repeat else (id_, key))
 
 
 class _Recent:

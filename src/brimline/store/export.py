@@ -82,7 +82,7 @@ class LastLines:
                 continue
             self.damaged += unreadable
             unreadable = 0
-            names[-1] = name_digest(recorded.id, recorded.model)
+            names[-1] = name_digest(recorded.id, recorded.model, recorded.sample)
             requests[-1] = request_digest(recorded)
         keep = bytearray(map(bool, requests))
         for earlier, _ in PackedIndex(requests).twins():

@@ -4,10 +4,11 @@ Losing it loses history and the count of what may have been billed twice, never 
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from brimline.errors import OutputError
+from brimline.errors import ConfigError, OutputError
 from brimline.store.lock import Lock, find_owner
 
 
@@ -82,3 +83,20 @@ class RunFolder(FolderView):
     def release(self) -> None:
         """Let another process write these results."""
         self._lock.release()
+
+
+def make_cache_folder(folder: Path) -> None:
+    """See that there can be a cache in `folder`; it is made for its owner only.
+
+    Raises:
+        ConfigError: There cannot.
+    """
+    hint = "Give another folder with --cache=DIR, or leave the cache out."
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError(f"the cache folder {folder} is a file", hint=hint) from None
+    except OSError as error:
+        raise ConfigError(f"the cache folder {folder} cannot be made: {error.strerror}", hint=hint) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"the cache folder {folder} cannot be written", hint=hint)

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from brimline.store.attempts import name_request
 from brimline.types import Failure, Outcome, Request, Response, Success, Usage
 
 FIELDS = (
+    "repeat",
     "response",
     "partial_response",
     "tool_calls",
@@ -29,13 +31,18 @@ FIELDS = (
     "latency_s",
     "attempts",
     "key",
+    "cached",
+    "duplicate",
     "raw",
 )
 """Members that a line adds to a row, beside `id` and `model`."""
 
 _RESERVED = {"id", "model", *FIELDS}
-_SOMETIMES = {"partial_response", "tool_calls"}
+_SOMETIMES = {"repeat", "partial_response", "tool_calls", "cached", "duplicate"}
 """Members that a line has only if there is something in them; an input's own never stands in their place."""
+
+_UNSENT = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": None, "attempts": 0}
+"""What a line says where nothing was sent: its answer is free."""
 
 _INPUT = "input-"
 _encode = msgspec.json.Encoder().encode
@@ -45,8 +52,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def result_line(columns: Mapping[str, Any], outcome: Outcome, *, raw: bool = False) -> bytes:
     """Return the line for `outcome` of the row with these `columns`, newline included."""
-    request = outcome.request
-    line = {"id": request.id, "model": request.model} | _findings(outcome, raw=raw)
+    line = _identity(outcome.request)
+    line |= _findings(outcome, raw=raw)
     if _RESERVED.isdisjoint(columns):
         return _encode({**columns, **line}) + b"\n"
     return _encode(_merge(columns, line)) + b"\n"
@@ -70,7 +77,9 @@ def batch_line(outcome: Outcome) -> bytes:
             "model": request.model,
             "status": "ok" if isinstance(outcome, Success) else "failed",
             "attempts": outcome.attempts,
-        },
+        }
+        | _repeat(request)
+        | ({"cached": True} if outcome.cached else {}),
     }
     return _encode(line) + b"\n"
 
@@ -83,10 +92,48 @@ def moved_line(line: bytes, columns: Mapping[str, Any], request: Request) -> byt
     """
     written = msgspec.json.decode(line)
     if "custom_id" in written and "brimline" in written:
-        return _encode({**written, "id": _batch_id(request), "custom_id": request.id}) + b"\n"
+        return _batch_copy(written, request)
+    return _encode(_merge(columns, _identity(request) | _recorded(written))) + b"\n"
+
+
+def copied_line(line: bytes, columns: Mapping[str, Any], request: Request) -> bytes:
+    """Return the line of a request that was not sent, since an equal one was: `line` is what came of that one."""
+    written = msgspec.json.decode(line)
+    if "custom_id" in written and "brimline" in written:
+        written["brimline"].pop("cached", None)
+        return _batch_copy(written, request, attempts=0, duplicate=True)
+    findings = _recorded(written) | _UNSENT | {"duplicate": True}
+    ordered = {name: findings[name] for name in FIELDS if name in findings and name != "cached"}
+    return _encode(_merge(columns, _identity(request) | ordered)) + b"\n"
+
+
+def _identity(request: Request) -> dict[str, Any]:
+    """Return what tells a line from all others, in the order in which it is written."""
+    if request.repeat is None:
+        return {"id": request.id, "model": request.model}
+    return {"id": request.id, "model": request.model, "repeat": request.repeat}
+
+
+def _repeat(request: Request) -> dict[str, Any]:
+    return {} if request.repeat is None else {"repeat": request.repeat}
+
+
+def _batch_copy(written: Mapping[str, Any], request: Request, **changed: Any) -> bytes:
+    """Return a line of a batch file as the line of another row."""
+    ours = {name: value for name, value in written["brimline"].items() if name != "repeat"}
+    line = {
+        **written,
+        "id": _batch_id(request),
+        "custom_id": request.id,
+        "brimline": ours | _repeat(request) | changed,
+    }
+    return _encode(line) + b"\n"
+
+
+def _recorded(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a line says came of its request; what its row is called alike stands before that."""
     names = [*written]
-    findings = {name: written[name] for name in names[names.index("response") :] if name in FIELDS}
-    return _encode(_merge(columns, {"id": request.id, "model": request.model} | findings)) + b"\n"
+    return {name: written[name] for name in names[names.index("response") :] if name in FIELDS}
 
 
 def _findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
@@ -113,6 +160,8 @@ def _findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
         "attempts": outcome.attempts,
         "key": outcome.request.key,
     }
+    if outcome.cached:
+        line |= {"cost_usd": 0, "cached": True}
     if raw:
         line["raw"] = [_body(response) for response in responses]
     return line
@@ -187,7 +236,7 @@ def _free_name(name: str, columns: Mapping[str, Any]) -> str:
 
 def _batch_id(request: Request) -> str:
     """Return a name for a line of batch output; as OpenAI's, no other line has it, not even one of the same key."""
-    return f"batch_req_{blake2b(_encode((request.id, request.key)), digest_size=16).hexdigest()}"
+    return f"batch_req_{blake2b(name_request(request.id, request.key, request.repeat), digest_size=16).hexdigest()}"
 
 
 def _batch_response(response: Response) -> dict[str, Any]:
@@ -239,6 +288,12 @@ class Recorded(msgspec.Struct):
     id: Any = None
     model: str = ""
     error: Any = None
+    repeat: Any = None
+
+    @property
+    def sample(self) -> int:
+        """Which of several answers to the same row it is; 0 where there was only one."""
+        return self.repeat if type(self.repeat) is int and self.repeat >= 0 else 0
 
     @property
     def is_ok(self) -> bool:
@@ -256,6 +311,7 @@ class _Ours(msgspec.Struct):
     key: _Key
     status: _Status
     model: str
+    repeat: Any = None
 
 
 class _BatchRecorded(msgspec.Struct):
@@ -279,4 +335,5 @@ def read_line(line: bytes) -> Recorded | None:
     except UNREADABLE:
         return None
     error = {"kind": batch.error.get("code")} if isinstance(batch.error, dict) else None
-    return Recorded(batch.brimline.key, batch.brimline.status, batch.custom_id, batch.brimline.model, error)
+    ours = batch.brimline
+    return Recorded(ours.key, ours.status, batch.custom_id, ours.model, error, ours.repeat)

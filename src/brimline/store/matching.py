@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import msgspec
@@ -38,15 +38,17 @@ class Standing(IntEnum):
 class Identities:
     """Who the requests of a run are, in at most 16 bytes each: the key, and explicit id with model.
 
-    Requests are numbered as they are added: all models of the first row, then those of the second.
+    Requests are numbered as they are added: all models of the first row, each with its repeats, then the second row.
 
     Args:
         per_row: Requests for each row.
+        repeat: How many of them are for the same model.
         with_keys: Whether there is anything to match them to; without, only ids are kept.
     """
 
-    def __init__(self, per_row: int, *, with_keys: bool) -> None:
+    def __init__(self, per_row: int, *, repeat: int = 1, with_keys: bool) -> None:
         self.per_row = per_row
+        self.repeat = repeat
         self.keys = array("Q")
         self.names = array("Q")
         self.count = 0
@@ -61,25 +63,26 @@ class Identities:
         """Whether the row of a request gives an id."""
         return bool(self.names) and self.names[request] != 0
 
-    def add(self, key: str, model: str, explicit_id: Any) -> None:
+    def add(self, key: str, model: str, explicit_id: Any, repeat: int | None = None) -> None:
         """Add the next request; `explicit_id` is None where its row gives none."""
         if self._with_keys:
             self.keys.append(int(key[:16], 16))
         if explicit_id is not None and not self.names:
             self.names = array("Q", bytes(8 * self.count))
         if explicit_id is not None or self.names:
-            self.names.append(0 if explicit_id is None else name_digest(explicit_id, model))
+            self.names.append(0 if explicit_id is None else name_digest(explicit_id, model, repeat))
         self.count += 1
 
 
-def name_digest(id_: Any, model: str) -> int:
-    """Return 64 bits for an explicit id at a model, never 0."""
-    return int.from_bytes(blake2b(_encode((id_, model)), digest_size=8).digest()) or 1
+def name_digest(id_: Any, model: str, repeat: int | None = None) -> int:
+    """Return 64 bits for an explicit id at a model, never 0; the first repeat is called like the only one."""
+    name = (id_, model, repeat) if repeat else (id_, model)
+    return int.from_bytes(blake2b(_encode(name), digest_size=8).digest()) or 1
 
 
 def request_digest(recorded: Recorded) -> int:
     """Return 64 bits for the request that a line belongs to, never 0: lines with the same are its tries in turn."""
-    return name_digest(recorded.id, recorded.model) ^ int(recorded.key[:16], 16) or 1
+    return name_digest(recorded.id, recorded.model, recorded.sample) ^ int(recorded.key[:16], 16) or 1
 
 
 class PackedIndex:
@@ -93,7 +96,10 @@ class PackedIndex:
             if number:
                 buckets[number >> self._shift].append(position)
         for bucket in buckets:
-            bucket[:] = array("I", sorted(bucket, key=numbers.__getitem__))
+            if any(
+                numbers[one] > numbers[other] for one, other in pairwise(bucket)
+            ):  # a million equal ones are not
+                bucket[:] = array("I", sorted(bucket, key=numbers.__getitem__))
         self._buckets = buckets
 
     def find(self, number: int) -> "array[int]":
@@ -104,12 +110,18 @@ class PackedIndex:
             last += 1
         return bucket[first:last]
 
-    def twins(self) -> Iterable[tuple[int, int]]:
-        """Yield positions at which the same number stands, two by two."""
+    def groups(self) -> "Iterator[array[int]]":
+        """Yield the positions, in order, of each number that stands more than once."""
         for bucket in self._buckets:
-            for one, other in pairwise(bucket):
-                if self._numbers[one] == self._numbers[other]:
-                    yield one, other
+            for _, same in groupby(bucket, key=self._numbers.__getitem__):
+                group = array("I", same)
+                if len(group) > 1:
+                    yield group
+
+    def twins(self) -> Iterator[tuple[int, int]]:
+        """Yield positions at which the same number stands, two by two."""
+        for group in self.groups():
+            yield from pairwise(group)
 
 
 class Match:
@@ -118,7 +130,7 @@ class Match:
     Attributes:
         line_of: For each request, the number of its line from 1, or 0.
         standing: For each request, a `Standing`.
-        moved: For each request, whether its line was written for another row number; empty if none was.
+        moved: For each request, whether its line was written for another row or repeat; empty if none was.
         strays: Numbers of lines whose request left the input or was changed.
     """
 
@@ -132,6 +144,11 @@ class Match:
         """Let `line` be the last word on `request`."""
         self.line_of[request] = line
         self.standing[request] = standing
+
+    def move(self, request: int) -> None:
+        """Note that the line of `request` was written for another one."""
+        self.moved = self.moved or bytearray(len(self.standing))
+        self.moved[request] = 1
 
 
 def standing_of(recorded: Recorded) -> Standing:
@@ -186,6 +203,8 @@ class _Matching:
             self._rest_standing.append(standing_of(recorded))
         else:
             self.result.note(request, line, standing_of(recorded))
+            if (recorded.repeat is None) == (self._identities.repeat > 1):
+                self.result.move(request)  # the first one has a number if it is not the only one
             self._expected = request + 1
 
     def place_rest(self) -> None:
@@ -242,14 +261,13 @@ class _Matching:
         if result.line_of[request]:
             result.strays.append(result.line_of[request])
         result.note(request, self._rest[place], Standing(self._rest_standing[place]))
-        result.moved = result.moved or bytearray(self._identities.count)
-        result.moved[request] = 1
+        result.move(request)
 
     def _with_name(self, recorded: Recorded, key: int) -> int | None:
         """Return the request whose row gives this id, if it is the same. Lines in input order need no search."""
         if self._by_name is None:
             return None
-        name = name_digest(recorded.id, recorded.model)
+        name = name_digest(recorded.id, recorded.model, recorded.sample)
         names = self._identities.names
         if self._expected < len(names) and names[self._expected] == name:
             request = self._expected
@@ -261,10 +279,10 @@ class _Matching:
 
     def _in_row(self, recorded: Recorded, key: int) -> int | None:
         """Return the request without an id that stands where the line's row number says, if it is the same."""
-        place = self._models.get(recorded.model)
-        if type(recorded.id) is not int or recorded.id < 0 or place is None:
+        place, repeat = self._models.get(recorded.model), self._identities.repeat
+        if type(recorded.id) is not int or recorded.id < 0 or place is None or recorded.sample >= repeat:
             return None
-        request = recorded.id * self._identities.per_row + place
+        request = recorded.id * self._identities.per_row + place * repeat + recorded.sample
         if request >= self._identities.count or self._identities.is_named(request):
             return None
         return request if self._identities.keys[request] == key else None

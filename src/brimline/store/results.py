@@ -56,6 +56,25 @@ class ResultsReader:
         return self.lines == 0 and self.unreadable == 0
 
 
+def recorded_lines(path: Path, line_of: "array[int]", requests: "array[int]") -> Iterator[tuple[int, bytes]]:
+    """Yield requests with their lines, in the order of the file.
+
+    Args:
+        path: The results file; it may be appended to meanwhile.
+        line_of: For each request, the number of its line from 1, or 0.
+        requests: The requests, in any order; each has a line.
+    """
+    left = iter(array("I", sorted(requests, key=line_of.__getitem__)))
+    request = next(left, None)
+    with path.open("rb") as results:
+        for number, line in enumerate(results, 1):
+            if request is None:
+                return
+            if number == line_of[request]:
+                yield request, line
+                request = next(left, None)
+
+
 def check_writable(path: Path) -> None:
     """See that results can be written to `path`, and leave no trace.
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from brimline.store.appender import Appender
+from brimline.store.attempts import name_request
 from brimline.types import Request, Response, Usage
 
 
@@ -22,11 +23,13 @@ class _Turn(msgspec.Struct, tag_field="what", tag="turn", omit_defaults=True):
     request_id: str | None = None
     tool_calls: list[Any] = []
     raw: str = ""
+    repeat: int | None = None
 
 
-class _Done(msgspec.Struct, tag_field="what", tag="done"):
+class _Done(msgspec.Struct, tag_field="what", tag="done", omit_defaults=True):
     key: str
     id: Any
+    repeat: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -53,7 +56,7 @@ class TurnLog:
         """Return the turns of `request` that an earlier process has kept."""
         if not self._kept:
             return ()
-        turns = self._kept.get(_name(request.key, request.id), [])
+        turns = self._kept.get(_name(request), [])
         return tuple(_response(turn) for turn in turns[: request.turns - 1])
 
     def append(self, request: Request, response: Response) -> asyncio.Future[None]:
@@ -69,14 +72,16 @@ class TurnLog:
             request_id=response.request_id,
             tool_calls=[*response.tool_calls],
             raw=response.raw.decode("utf-8", "replace"),
+            repeat=request.repeat,
         )
         return self._open().append(_encode(turn) + b"\n")
 
     def forget(self, request: Request) -> None:
         """Note that the conversation has its outcome; its turns are of no more use."""
         if request.turns > 1:
-            self._kept.pop(_name(request.key, request.id), None)
-            self._open().append(_encode(_Done(request.key, request.id)) + b"\n").add_done_callback(_ignore)
+            self._kept.pop(_name(request), None)
+            done = _Done(request.key, request.id, request.repeat)
+            self._open().append(_encode(done) + b"\n").add_done_callback(_ignore)
 
     async def close(self) -> None:
         """Write what is left and close the log."""
@@ -89,8 +94,8 @@ class TurnLog:
         return self._appender
 
 
-def _read(path: Path) -> dict[tuple[str, bytes], list[_Turn]]:
-    kept: dict[tuple[str, bytes], list[_Turn]] = {}
+def _read(path: Path) -> dict[bytes, list[_Turn]]:
+    kept: dict[bytes, list[_Turn]] = {}
     if not path.exists():
         return kept
     with path.open("rb") as log:
@@ -99,7 +104,7 @@ def _read(path: Path) -> dict[tuple[str, bytes], list[_Turn]]:
                 entry = _decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-            name = _name(entry.key, entry.id)
+            name = _name(entry)
             if isinstance(entry, _Done):
                 kept.pop(name, None)
             else:
@@ -107,7 +112,7 @@ def _read(path: Path) -> dict[tuple[str, bytes], list[_Turn]]:
     return kept
 
 
-def _rewrite(path: Path, kept: dict[tuple[str, bytes], list[_Turn]]) -> None:
+def _rewrite(path: Path, kept: dict[bytes, list[_Turn]]) -> None:
     """Drop what is of no more use, atomically."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as log:
@@ -130,8 +135,8 @@ def _response(turn: _Turn) -> Response:
     )
 
 
-def _name(key: str, id_: Any) -> tuple[str, bytes]:
-    return key, _encode(id_)
+def _name(whose: Request | _Turn | _Done) -> bytes:
+    return name_request(whose.id, whose.key, whose.repeat)
 
 
 def _numbers(usage: Usage) -> tuple[int, int, int, int, int]:

@@ -17,8 +17,15 @@ class _Outcome:
     latency: float | None = None
 
     @property
+    def cached(self) -> bool:
+        """Whether the answer comes from the cache; then nothing was sent and nothing is billed."""
+        return False
+
+    @property
     def usage(self) -> Usage | None:
-        """What all exchanges used together, or None where the provider did not say."""
+        """What all exchanges used together, or None where the provider did not say or the answer is cached."""
+        if self.cached:
+            return None
         known = [response.usage for response in self.responses if response.usage is not None]
         return sum(known[1:], start=known[0]) if known else None
 
@@ -36,6 +43,11 @@ class Success(_Outcome):
     """
 
     ok: Literal[True] = True
+
+    @property
+    def cached(self) -> bool:
+        """Whether the answer comes from the cache; then nothing was sent and nothing is billed."""
+        return self.attempts == 0
 
     @property
     def response(self) -> Response:

@@ -32,6 +32,7 @@ class Request:
         media: Local files that the messages name: the path for each URL of the form `media:<digest>`.
         params: Generation parameters as the user gave them, passed through (`temperature`, `tools`, ...).
         priority: Higher goes first within a quota.
+        repeat: Which of several answers to the same row it is, from 0; None where only one is asked for.
         key: The request's identity for resuming (a hex digest), or an empty string where nothing is kept.
         origin: Whatever the giver of the request needs to find it again; nothing in between reads it.
     """
@@ -43,6 +44,7 @@ class Request:
     media: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     priority: int = Priority.NORMAL
+    repeat: int | None = None
     key: str = ""
     origin: object = None
 
