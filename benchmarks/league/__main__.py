@@ -8,6 +8,7 @@ list                                say what there is
 
 import argparse
 import os
+import signal
 import sys
 
 from benchmarks.contract import BenchmarkError
@@ -21,6 +22,9 @@ from benchmarks.league.scenarios import SCENARIOS
 def main() -> int:
     """Do what is asked for and return the exit code."""
     arguments = parse(sys.argv[1:])
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # ends a race as Ctrl-C does: nothing is left running
     try:
         return arguments.command(arguments)
     except BenchmarkError as error:

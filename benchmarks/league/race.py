@@ -132,7 +132,9 @@ def run_bounded(command: list[Path], folder: Path, patience: float) -> tuple[End
         out.seek(0)
         said = out.read().decode("utf-8", "replace")
         code = None if stopped.is_set() else process.returncode
-        return Ended(code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / _MB), said
+        return Ended(
+            code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / _MB, os.getloadavg()[0]
+        ), said
 
 
 def read_answers(path: Path) -> list[tuple[str, str]]:

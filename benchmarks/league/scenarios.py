@@ -166,7 +166,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         rows=200,
         ideal=bucket_time(200, 600, 10, 0.05),
         told=Told(600),
-        limit=75.0,
+        limit=60.0,
     ),
     "start": Scenario(
         title="start-up",

@@ -19,12 +19,14 @@ class Ended:
         wall: Seconds from its start to its end.
         cpu: Seconds of user and system time.
         peak_mb: The most memory it held at once, MiB.
+        load: How many processes wanted a processor in the minute before it ended, its own among them.
     """
 
     code: int | None
     wall: float
     cpu: float
     peak_mb: float
+    load: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Run:
         wall_s: Seconds of the whole process.
         cpu_s: Seconds of CPU of the whole process.
         peak_mb: The most memory it held at once, MiB.
+        load: How many processes wanted a processor in the minute before it ended, its own among them.
         exit_code: None if the client was stopped for taking too long.
         rows: Rows that can be answered at all.
         answered: Rows with the right answer: in the client's results, or at the server where it was stopped.
@@ -51,6 +54,7 @@ class Run:
     wall_s: float
     cpu_s: float
     peak_mb: float
+    load: float
     exit_code: int | None
     rows: int
     answered: int
@@ -102,7 +106,13 @@ def score(
         timed: The requests at the endpoint that is timed, in order of arrival.
         others: Those at the other endpoints.
     """
-    figures = {"wall_s": ended.wall, "cpu_s": ended.cpu, "peak_mb": ended.peak_mb, "exit_code": ended.code}
+    figures = {
+        "wall_s": ended.wall,
+        "cpu_s": ended.cpu,
+        "peak_mb": ended.peak_mb,
+        "load": ended.load,
+        "exit_code": ended.code,
+    }
     seen = [*timed, *others]
     in_results = len(set(right) & set(prompts))
     if not seen:

@@ -9,7 +9,7 @@ from benchmarks.league.scenarios import SCENARIOS
 from benchmarks.league.score import Ended, Run, score
 
 PROMPTS = {f"row-{n}": f"{n}: what is the answer to this question, and why?" for n in range(4)}
-DONE, STOPPED = Ended(0, 5.0, 1.0, 40.0), Ended(None, 9.0, 1.0, 40.0)
+DONE, STOPPED = Ended(0, 5.0, 1.0, 40.0, 0.3), Ended(None, 9.0, 1.0, 40.0, 0.3)
 
 
 def arrival(row, at, done, status=200, is_answer=True):

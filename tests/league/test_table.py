@@ -23,7 +23,7 @@ def record(client, *runs, scenario="declared", ideal=20.0):
 
 def run(span, *, answered=200, exit_code=0, refused=0, cpu=1.0):
     return Run(
-        30.0, cpu, 50.4, exit_code, 200, answered, requests=200 + refused, refused=refused, failed=0, twice=0,
+        30.0, cpu, 50.4, 0.5, exit_code, 200, answered, requests=200 + refused, refused=refused, failed=0, twice=0,
         span_s=span, latency_s=0.05, in_flight=3,
     )  # fmt: skip
 
