@@ -89,8 +89,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "hidden": Scenario(
         title="hidden limit",
-        about="900 requests a minute, a bucket of 15, answers after 150 ms; no headers, and a 429 does not say when to "
-        "come again. Clients are told nothing.",
+        about="900 requests a minute, a bucket of 15, answers after 150 ms; no headers, and a 429 says neither what "
+        "the limit is nor when to come again. Clients are told nothing.",
         places={"main": Simulated(f'[models."*"]\nlatency = "150ms"\n{_limited(900, 15)}', is_silent=True)},
         rows=1200,
         ideal=bucket_time(1200, 900, 15, 0.15),

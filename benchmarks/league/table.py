@@ -1,12 +1,13 @@
 """The table of docs/benchmarks.md, made of the raw results and of nothing else."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.contract import BenchmarkError
 from benchmarks.league.clients import CLIENTS
 from benchmarks.league.record import Record
 from benchmarks.league.scenarios import SCENARIOS, Scenario
+from benchmarks.league.score import Run
 from benchmarks.process import HERE
 
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -50,12 +51,12 @@ def _conditions(results: Results) -> str:
     """Say when and on what all this was measured."""
     conditions = [record.conditions for record in results.values()]
     dates = sorted({each.date[:10] for each in conditions})
-    loads = sorted(each.load_before for each in conditions)
+    loads = sorted(run.load for record in results.values() for run in record.runs)
     machine = conditions[0].machine
     return (
         f"Measured {' to '.join(dict.fromkeys((dates[0], dates[-1])))} on {machine['processors']} shared, noisy cores "
-        f"({machine['processor']}), {machine['system']}, Python {machine['python']}; load average before a race "
-        f"{loads[0]:.1f} to {loads[-1]:.1f}.\n"
+        f"({machine['processor']}), {machine['system']}, Python {machine['python']}. Load average at the end of a race "
+        f"{loads[0]:.1f} to {loads[-1]:.1f}: other work ran on the machine.\n"
     )
 
 
@@ -88,54 +89,50 @@ def _scenario(name: str, results: Results) -> str:
     """Return the table of one scenario, the best first."""
     scenario = SCENARIOS[name]
     records = sorted((record for (of, _), record in results.items() if of == name), key=_rank)
-    head = ["client", "time s", "x ideal", "429s", "lost", "paid twice", "CPU s", "MiB", "remark"]
-    if scenario.shows_load:
-        head[6:6] = ["latency s", "in flight"]
-    if scenario.ideal is None:
-        head = ["client", "CPU s", "CPU ms a row", "wall s", "MiB", "lost", "remark"]
-    lines = [_line(record, scenario) for record in records]
+    titles = [title for title in COLUMNS if title in _shown(scenario)]
+    lines = [[COLUMNS[title](record) for title in titles] for record in records]
     absent = [
-        [client.title, *[""] * (len(head) - 2), f"not entered: {client.absent[name]}"]
+        [client.title, *[""] * (len(titles) - 2), f"not entered: {client.absent[name]}"]
         for client in CLIENTS.values()
         if name in client.absent
     ]
-    return f"### {scenario.title.capitalize()}\n\n{_about(scenario)}\n\n{grid(head, lines + absent)}"
+    title = f"{scenario.title[0].upper()}{scenario.title[1:]}"
+    return f"### {title}\n\n{_about(scenario)}\n\n{grid(titles, lines + absent)}"
+
+
+def _shown(scenario: Scenario) -> set[str]:
+    """Return the titles of a scenario's columns."""
+    if scenario.ideal is None:
+        return COLUMNS.keys() - {"time s", "x ideal", "429s", "paid twice", "latency s", "in flight"}
+    only_elsewhere = {"wall s", "CPU ms a row"}
+    return COLUMNS.keys() - only_elsewhere - (set() if scenario.shows_load else {"latency s", "in flight"})
 
 
 def _about(scenario: Scenario) -> str:
-    rows = f"{scenario.rows:,} row{'s' if scenario.rows > 1 else ''}"
-    bounds = f"Stopped after {scenario.patience:.0f} s."
+    """Describe a scenario, with what it asks for and allows."""
+    sentences = [scenario.about]
     if scenario.ideal is not None:
-        bounds = f"{rows}, ideal {scenario.ideal:.2f} s; stopped after {scenario.patience:.0f} s."
-    return f"{scenario.about} {bounds}" + (
-        f" Medians of {scenario.rounds} rounds." if scenario.rounds > 1 else ""
-    )
+        sentences.append(f"{scenario.rows:,} rows, ideal {scenario.ideal:.2f} s.")
+    sentences.append(f"Stopped after {scenario.patience:.0f} s.")
+    if scenario.rounds > 1:
+        sentences.append(f"Medians of {scenario.rounds} rounds.")
+    return " ".join(sentences)
 
 
-def _rank(record: Record) -> tuple[bool, float, float]:
-    """All rows answered first, then the faster or the cheaper, then who answered more."""
-    cpu = record.median(lambda run: run.cpu_s) or 0.0
-    return not record.is_complete, -record.worst.answered, record.ratio or cpu
+def _rank(record: Record) -> tuple[float, ...]:
+    """All rows answered first, then the faster one, with fewer refusals, the cheaper; else who answered more."""
+    refused, cpu = (record.median(pick) or 0.0 for pick in (lambda run: run.refused, lambda run: run.cpu_s))
+    return not record.is_complete, -record.worst.answered, round(record.ratio or 0.0, 2), refused, cpu
 
 
-def _line(record: Record, scenario: Scenario) -> list[str]:
-    title = CLIENTS[record.client].title
-    cpu, peak = (f"{record.median(pick):.2f}" for pick in (lambda run: run.cpu_s, lambda run: run.peak_mb))
-    peak = peak.partition(".")[0]
-    lost, remark = f"{record.worst.lost:,}", _remark(record)
-    if scenario.ideal is None:
-        wall = f"{record.median(lambda run: run.wall_s):.2f}"
-        each = f"{record.median(lambda run: run.cpu_s * 1e3 / run.rows):.2f}"
-        return [title, cpu, each, wall, peak, lost, remark]
-    span = record.median(lambda run: run.span_s)
-    line = [title, f"{span:.1f}" if span else "", f"{record.ratio:.2f}" if record.ratio else "-"]
-    counts = [record.median(lambda run: run.refused), record.median(lambda run: run.twice)]
-    refused, twice = (f"{count:,.0f}" if count is not None else "" for count in counts)
-    load = [
-        f"{record.median(lambda run: run.latency_s) or 0:.2f}",
-        f"{record.median(lambda run: run.in_flight) or 0:.0f}",
-    ]
-    return [*line, refused, lost, twice, *(load if scenario.shows_load else []), cpu, peak, remark]
+def _median(form: str, figure: Callable[[Run], float | None]) -> Callable[[Record], str]:
+    """Return what writes the median of a figure, or nothing where no run has it."""
+
+    def text(record: Record) -> str:
+        value = record.median(figure)
+        return "" if value is None else format(value, form)
+
+    return text
 
 
 def _remark(record: Record) -> str:
@@ -145,22 +142,39 @@ def _remark(record: Record) -> str:
     return f"exit code {worst.exit_code}" if worst.exit_code else ""
 
 
+COLUMNS: Mapping[str, Callable[[Record], str]] = {
+    "client": lambda record: CLIENTS[record.client].title,
+    "time s": _median(".1f", lambda run: run.span_s),
+    "x ideal": lambda record: f"{record.ratio:.2f}" if record.ratio else "-",
+    "wall s": _median(".2f", lambda run: run.wall_s),
+    "429s": _median(",.0f", lambda run: run.refused),
+    "lost": lambda record: f"{record.worst.lost:,}",
+    "paid twice": _median(",.0f", lambda run: run.twice),
+    "latency s": _median(".2f", lambda run: run.latency_s),
+    "in flight": _median(",.0f", lambda run: run.in_flight),
+    "CPU s": _median(".2f", lambda run: run.cpu_s),
+    "CPU ms a row": _median(".2f", lambda run: run.cpu_s * 1e3 / run.rows),
+    "MiB": _median(",.0f", lambda run: run.peak_mb),
+    "load": _median(".1f", lambda run: run.load),
+    "remark": _remark,
+}
+"""What the tables of the scenarios show, in this order."""
+
+
 def _entrants(results: Results) -> str:
-    """Return who took part, with versions, script and settings."""
-    lines = []
+    """Return who took part, with versions, script and the settings at that time."""
+    lines, settings = [], {}
     for name, client in CLIENTS.items():
         records = [record for (_, of), record in results.items() if of == name]
         if records:
             versions = sorted({_versions(record) for record in records})
             link = f"[{client.path.name}](../benchmarks/league/peers/{client.path.name})"
             lines.append([client.title, "; ".join(versions), link])
-    settings = [
-        f"- **{client.title}**: {' '.join(client.settings.split())}"
-        for name, client in CLIENTS.items()
-        if any(of == name for _, of in results) and client.only is None
-    ]
+            for text in sorted({record.conditions.settings for record in records}):
+                settings.setdefault(" ".join(text.split()), client.title)
     table = grid(["client", "versions", "script"], lines)
-    return f"### Versions and settings\n\n{table}\n" + "\n".join(settings) + "\n"
+    listed = "".join(f"- **{title}**: {text}\n" for text, title in settings.items())
+    return f"### Versions and settings\n\n{table}\n{listed}"
 
 
 def _versions(record: Record) -> str:

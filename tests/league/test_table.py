@@ -46,8 +46,8 @@ def test_who_answered_everything_comes_first_and_then_the_faster_one():
         record("brimline", run(25.0)),
     ]
     assert details(table.render(records)) == [
-        ["prompto", "22.0", "1.10", "0", "0", "0", "1.00", "50", ""],
-        ["brimline", "25.0", "1.25", "0", "0", "0", "1.00", "50", ""],
+        ["prompto", "22.0", "1.10", "0", "0", "0", "1.00", "50", "0.5", ""],
+        ["brimline", "25.0", "1.25", "0", "0", "0", "1.00", "50", "0.5", ""],
         [
             "Bespoke Curator",
             "40.0",
@@ -57,9 +57,10 @@ def test_who_answered_everything_comes_first_and_then_the_faster_one():
             "0",
             "1.00",
             "50",
+            "0.5",
             "stopped after 30 s, 150 of 200 answered",
         ],
-        ["openai + gather", "10.0", "-", "1,234", "89", "0", "1.00", "50", ""],
+        ["openai + gather", "10.0", "-", "1,234", "89", "0", "1.00", "50", "0.5", ""],
     ]
 
 
@@ -78,7 +79,16 @@ def test_rounds_are_medians_but_lost_rows_are_the_worst():
 
 def test_a_scenario_without_a_time_shows_cpu():
     one = record("prompto", run(None, cpu=2.0), scenario="cpu", ideal=None)
-    assert details(table.render([one]), "Cpu")[0] == ["prompto", "2.00", "10.00", "30.00", "50", "0", ""]
+    assert details(table.render([one]), "CPU")[0] == [
+        "prompto",
+        "30.00",
+        "0",
+        "2.00",
+        "10.00",
+        "50",
+        "0.5",
+        "",
+    ]
 
 
 def test_who_is_absent_is_named_with_the_reason():
