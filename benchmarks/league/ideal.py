@@ -17,7 +17,8 @@ def bucket_time(
         per_minute: What the bucket gains in a minute.
         bucket: What it holds.
         latency: Seconds of the last reply.
-        away: The server answers nobody from here to there; its bucket goes on filling.
+        away: The server answers nobody from here to there; its bucket goes on filling. A request that is due just
+            as this begins counts as sent.
     """
     rate = per_minute / 60
     last = max(0.0, (count - bucket) / rate)

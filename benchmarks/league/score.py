@@ -5,6 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, dropwhile
 from typing import Any, Self
 
 from benchmarks.league.places import KNOWN_BY, Arrival
@@ -45,7 +46,8 @@ class Run:
         refused: Those that got a 429.
         failed: Those that got no answer for another reason.
         twice: Answers given for rows that had one already: paid twice.
-        span_s: Seconds from the first request to the last answer at the endpoint that is timed.
+        span_s: Seconds from the first request, which was let in or refused for a limit, to the last answer at the
+            endpoint that is timed.
         latency_s: Median time of an answer there.
         in_flight: Most requests there at once.
         per_second: How many were answered, and how many not, of those that came in each second there.
@@ -136,26 +138,27 @@ def score(
 
 
 def _timing(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Return what can be said of time at one endpoint."""
-    answers = [arrival for arrival in arrivals if arrival.is_answer]
+    """Return what can be said of time at one endpoint, from the first request that was let in or refused."""
+    seen = list(dropwhile(lambda arrival: not (arrival.is_answer or arrival.status == 429), arrivals))
+    answers = [arrival for arrival in seen if arrival.is_answer]
     if not answers:
         return {}
-    first = arrivals[0].at
-    moves = sorted([(arrival.at, 1) for arrival in arrivals] + [(arrival.done, -1) for arrival in arrivals])
-    level = most = 0
-    for _, change in moves:
-        level += change
-        most = max(most, level)
     return {
-        "span_s": max(arrival.done for arrival in answers) - first,
+        "span_s": max(arrival.done for arrival in answers) - seen[0].at,
         "latency_s": statistics.median(arrival.done - arrival.at for arrival in answers),
-        "in_flight": most,
-        "per_second": _per_second(arrivals, first),
+        "in_flight": _most_at_once(seen),
+        "per_second": _per_second(seen),
     }
 
 
-def _per_second(arrivals: Sequence[Arrival], first: float) -> dict[str, str]:
-    counts = {is_answer: [0] * (math.floor(arrivals[-1].at - first) + 1) for is_answer in (True, False)}
+def _most_at_once(arrivals: Sequence[Arrival]) -> int:
+    moves = [(arrival.at, 1) for arrival in arrivals] + [(arrival.done, -1) for arrival in arrivals]
+    return max(accumulate(change for _, change in sorted(moves)))
+
+
+def _per_second(arrivals: Sequence[Arrival]) -> dict[str, str]:
+    first, last = arrivals[0].at, arrivals[-1].at
+    counts = {is_answer: [0] * (math.floor(last - first) + 1) for is_answer in (True, False)}
     for arrival in arrivals:
         counts[arrival.is_answer][math.floor(arrival.at - first)] += 1
     return {"answered": " ".join(map(str, counts[True])), "not": " ".join(map(str, counts[False]))}

@@ -56,6 +56,14 @@ def test_requests_that_are_not_of_the_rows_are_no_answers_to_them():
     assert (run.answered, run.twice, run.requests) == (3, 1, 7)
 
 
+def test_time_does_not_begin_with_a_probe_that_is_no_request():
+    probe = Arrival(5.0, 5.1, 400, False)
+    run = score(DONE, PROMPTS, [], [probe, *LOG])
+    assert run.span_s == pytest.approx(3.4)
+    assert run.per_second == {"answered": "2 0 2", "not": "1 0 1"}
+    assert run.failed == 2
+
+
 def test_a_server_that_does_not_note_prompts():
     log = [Arrival(n, n + 1, 200, True) for n in range(5)]
     assert score(DONE, PROMPTS, PROMPTS, log).twice == 1

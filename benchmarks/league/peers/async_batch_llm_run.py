@@ -2,8 +2,8 @@
 
 32 workers unless told otherwise (its default is 5). The true limit as `max_requests_per_minute` where one is told, with
 `quota_burst_seconds=0.9`, just below the server's bucket (its default lets a minute's worth go at once). After a 429
-`cooldown_seconds=1` and no slow start (by default everybody pauses for 300 s), and 100 rate-limit retries instead of 20,
-so that rows survive. The SDK's own retries are off, as its guide says.
+`cooldown_seconds=1` and no slow start (by default everybody pauses for 300 s), and so that rows survive 100 rate-limit
+retries instead of 20 and 10 attempts instead of 3. The SDK's own retries are off, as its guide says.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ async def run(job: Job, endpoint: str, rows: list[Row], sink: Sink) -> None:
         concurrency=job.in_flight,
         max_requests_per_minute=job.per_minute,
         quota_burst_seconds=0.9 if job.per_minute is not None else None,
-        retry=RetryConfig(max_rate_limit_retries=100),
+        retry=RetryConfig(max_attempts=10, max_rate_limit_retries=100),
         rate_limit=RateLimitConfig(cooldown_seconds=1, slow_start_items=0),
     )
     async for result in process_stream(strategy, ((row.id, row.prompt) for row in rows), config=config):
