@@ -1,8 +1,8 @@
 """Inspect AI: an eval of one generation for each sample, no scorer.
 
 Its own defaults: adaptive connections (20 at first, 10 to 100), retries without end. Where a number in flight is told it
-is `max_connections`. It cannot be told a rate. No display, no score, log in its own format; several endpoints are
-several models of one eval.
+is `max_connections`. It cannot be told a rate. No display, no score, log in its own format. Several
+endpoints are several tasks of one eval, with all of their samples in play, so that one cannot hold up another.
 """
 
 import inspect_ai
@@ -34,6 +34,7 @@ def main() -> None:
         fail_on_error=False,
         score=False,
         max_tasks=len(tasks),
+        max_samples=len(tasks[0].dataset) if len(tasks) > 1 else None,
         **config.model_dump(exclude_none=True),
     )
     with job.sink() as sink:
