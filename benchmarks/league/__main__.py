@@ -46,6 +46,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     one = commands.add_parser("run")
     one.add_argument("scenarios", nargs="*", metavar="SCENARIO", choices=[*SCENARIOS, []])
     one.add_argument("--client", action="append", dest="clients", choices=CLIENTS, metavar="NAME")
+    one.add_argument("--rounds", type=int, help="so many instead of each scenario's own number")
     one.add_argument(
         "--try", action="store_true", dest="is_try", help="write no result; show what clients say"
     )
@@ -75,16 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     for scenario in arguments.scenarios or SCENARIOS:
         for client in arguments.clients or CLIENTS:
             if CLIENTS[client].runs(scenario):
-                failed += not measure(scenario, client, is_try=arguments.is_try)
+                failed += not measure(scenario, client, arguments.rounds, is_try=arguments.is_try)
     return 1 if failed else 0
 
 
-def measure(scenario: str, client: str, *, is_try: bool) -> bool:
+def measure(scenario: str, client: str, rounds: int | None, *, is_try: bool) -> bool:
     """Run one client on one scenario, write down what came of it, and return whether it could be run at all."""
     try:
         conditions = Conditions.now(CLIENTS[client])
-        rounds = 1 if is_try else SCENARIOS[scenario].rounds
-        runs = [race(SCENARIOS[scenario], CLIENTS[client], show=is_try) for _ in range(rounds)]
+        turns = range(rounds or (1 if is_try else SCENARIOS[scenario].rounds))
+        runs = [race(SCENARIOS[scenario], CLIENTS[client], show=is_try) for _ in turns]
     except BenchmarkError as error:
         print(f"{scenario} {client}: {error}", file=sys.stderr)
         return False

@@ -184,7 +184,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         rows=2000,
         told=Told(in_flight=32),
         rounds=3,
-        limit=120.0,
+        limit=300.0,
     ),
 }
 """In the order of the table."""
