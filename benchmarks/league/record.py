@@ -3,6 +3,7 @@
 import json
 import os
 import statistics
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from benchmarks.league.score import Run
 from benchmarks.process import HERE
 
 RESULTS = HERE / "league" / "results"
-_OWN = ("brimline", "commit", "aiohttp", "msgspec", "uvloop")
+_OWN = ("brimline", "aiohttp", "msgspec", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +128,14 @@ def versions_of(client: Client) -> dict[str, str]:
     if client.environment is not None:
         return environments.versions(client.environment, client.packages)
     known = report.versions()
-    return {name: known[name] for name in _OWN if name in known}
+    return {name: known[name] for name in _OWN if name in known} | _commit()
+
+
+def _commit() -> dict[str, str]:
+    """Return the commit of the sources, marked if they differ from it; nothing outside a checkout."""
+    git = ("git", "-C", str(HERE.parent))
+    said = subprocess.run((*git, "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=False)
+    if said.returncode:
+        return {}
+    changed = subprocess.run((*git, "diff", "--quiet", "HEAD", "--", "src"), check=False).returncode
+    return {"commit": said.stdout.strip() + ("-dirty" if changed else "")}
