@@ -104,7 +104,12 @@ def _scenario(name: str, results: Results) -> str:
 def _shown(scenario: Scenario) -> set[str]:
     """Return the titles of a scenario's columns."""
     if scenario.ideal is None:
-        return COLUMNS.keys() - {"time s", "x ideal", "429s", "paid twice", "latency s", "in flight"}
+        of_one_row = {"CPU ms a row"} if scenario.rows == 1 else set()
+        return (
+            COLUMNS.keys()
+            - {"time s", "x ideal", "429s", "paid twice", "latency s", "in flight"}
+            - of_one_row
+        )
     only_elsewhere = {"wall s", "CPU ms a row"}
     return COLUMNS.keys() - only_elsewhere - (set() if scenario.shows_load else {"latency s", "in flight"})
 
