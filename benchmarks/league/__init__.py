@@ -1,0 +1,1 @@
+"""The league: brimline and its peers on the same scenarios, counted at the server."""

@@ -1,0 +1,23 @@
+"""brimline's simulator for a limit that is hidden: the text of a 429 names neither the limit nor a moment.
+
+With `headers = false` and `retry_after = "none"` a scenario keeps both out of the headers; this keeps them out of the
+message as well. Usage and output are those of `brimline sim`.
+"""
+
+import sys
+
+from brimline.cli.main import main
+from brimline.sim.errors import ApiError, Exceeded
+
+REFUSED = ApiError(429, "Too many requests", type="requests", code="rate_limit_exceeded")
+
+
+def refuse(_exceeded: Exceeded, _model: str, _wait: int | None) -> ApiError:
+    """Return the same words whatever was exceeded."""
+    return REFUSED
+
+
+if __name__ == "__main__":
+    Exceeded.error = refuse
+    sys.argv[1:1] = ["sim"]
+    sys.exit(main())
