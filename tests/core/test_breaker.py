@@ -24,16 +24,20 @@ def test_ten_in_a_row_open_it_and_a_success_between_does_not():
     assert breaker.is_open
 
 
-def test_probes_go_one_at_a_time_after_1_2_4_up_to_30_seconds():
+def test_probes_go_one_at_a_time_and_notice_an_end_within_a_sixteenth_of_the_outage():
     breaker, now, gaps = opened(), 0, []
-    for _ in range(8):
+    while now < PATIENCE:
         when = breaker.earliest(now)
-        gaps.append((when - now) // SECOND)
+        gaps.append(when - now)
+        assert when - now <= max(SECOND, now // 16)
         now = when
         assert breaker.start() is True
         assert breaker.earliest(now) is None, "a second probe waits for the first"
         breaker.fail(now, probe=True)
-    assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert gaps[:16] == [SECOND] * 16
+    assert gaps == sorted(gaps)
+    assert max(gaps) == 30 * SECOND
+    assert len(gaps) < 130, "half an hour costs few requests"
 
 
 def test_any_reply_closes_it():

@@ -221,12 +221,13 @@ def test_an_outage_opens_the_breaker_and_uses_no_tries(bench):
         bench.end(attempt, DOWN)
     assert bench.starts() == []
     probes = []
-    while len(probes) < 8:
+    while len(probes) < 20:
         for probe in bench.at(bench.step.until).starts():
             probes.append(bench.now)
             bench.end(probe, DOWN)
             assert bench.starts() == [], "one probe at a time"
-    assert [round(t / SECOND) for t in probes] == [1, 3, 7, 15, 31, 61, 91, 121]
+    assert [round(t / SECOND) for t in probes[:18]] == [*range(1, 19)]
+    assert probes[19] - probes[18] == pytest.approx(probes[18] / 16)
     probe = bench.at(bench.step.until).start()
     assert probe.ticket.tries <= 1
     assert bench.end(probe).outcome.ok

@@ -5,9 +5,11 @@ from brimline.core.time import MINUTE, SECOND
 THRESHOLD = 10
 """So many endpoint-wide faults in a row, without any other reply, open the breaker."""
 
-FIRST_PROBE = SECOND
+NEXT_PROBE = SECOND
 LAST_PROBE = 30 * SECOND
-"""Probes start a second after the opening and double up to this."""
+LATE = 16
+"""The next probe goes after this part of the time that the endpoint has been away, but not sooner and not later than
+that. So no more than a sixteenth is added to an outage; probes that double add up to as much as it lasted."""
 
 PATIENCE = 30 * MINUTE
 """An endpoint that has not answered for so long is given up."""
@@ -16,13 +18,12 @@ PATIENCE = 30 * MINUTE
 class Breaker:
     """Closed: everything goes. Open: nothing goes but one probe at a time, until one is answered."""
 
-    __slots__ = ("_delay", "_failures", "_opened_at", "_probe_at", "_probing")
+    __slots__ = ("_failures", "_opened_at", "_probe_at", "_probing")
 
     def __init__(self) -> None:
         self._failures = 0
         self._opened_at: int | None = None
         self._probe_at = 0
-        self._delay = FIRST_PROBE
         self._probing = False
 
     @property
@@ -54,12 +55,11 @@ class Breaker:
         self._failures += 1
         if self._opened_at is None and self._failures >= THRESHOLD:
             self._opened_at = now
-            self._delay = FIRST_PROBE
-            self._probe_at = now + self._delay
-        elif probe:
+            self._probe_at = now + NEXT_PROBE
+        elif probe and self._opened_at is not None:
             self._probing = False
-            self._delay = min(2 * self._delay, LAST_PROBE)
-            self._probe_at = now + self._delay
+            away = now - self._opened_at
+            self._probe_at = now + min(max(NEXT_PROBE, away // LATE), LAST_PROBE)
 
     def abandon(self, *, probe: bool) -> None:
         """Note that an attempt ended without telling anything about the endpoint."""
