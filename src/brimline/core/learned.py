@@ -8,7 +8,7 @@ that was accepted lately, and else for the pace, and clears the crowd.
 
 from collections import deque
 
-from brimline.core.crowd import FIRST, Crowd
+from brimline.core.crowd import FIRST, LEAST, Crowd
 from brimline.core.pace import Pace
 from brimline.core.permit import Permit
 from brimline.core.strain import Strain
@@ -70,6 +70,15 @@ class Learned:
             if size is not None:
                 crowd.cut(now, size)
 
+    def hold(self, until: int) -> None:
+        """Note that nothing goes before `until`."""
+        for pace in self.paces.values():
+            pace.hold(until)
+
+    def is_beyond(self, permit: Permit) -> bool:
+        """Whether an attempt tried whether there is room for more than were accepted, where that was refused before."""
+        return self.crowd.ceiling is not None and permit.in_flight > self.crowd.accepted
+
     def refuse(self, now: int, permit: Permit, place: int, *, is_named: bool) -> bool:
         """Learn from a refusal; return whether a pace is known, so that nothing has to be held back.
 
@@ -87,18 +96,19 @@ class Learned:
         is_first = self._burst_at < 0
         self._burst_at = now
         was_full = permit.in_flight >= int(self.crowd.size)
-        is_crowded = place == 0 and permit.in_flight > self.crowd.accepted
+        least = LEAST if self.crowd.accepted else 0  # it cannot shrink any more, so it is not to blame
+        is_crowded = place == 0 and permit.in_flight > max(self.crowd.accepted, least)
         self._crowded.append(is_crowded)
         if all(self._crowded) and len(self._crowded) == CROWDED:
             pace.forget()
         if is_crowded and not is_first and (pace.found is None or was_full):
             pace.count(amount)
-            self.crowd.cut(now, permit.in_flight - 1)
+            self.crowd.cut(now, permit.in_flight - 1, is_refused=True)
             return False
         if not is_crowded:
             self.crowd.release(now)
         elif not is_named:
-            self.crowd.cut(now, permit.in_flight - 1)
+            self.crowd.cut(now, permit.in_flight - 1, is_refused=True)
         pace.refuse(now, permit.started, mark, amount, guess=not is_named)
         if not is_named:
             pace.skip(now, amount)

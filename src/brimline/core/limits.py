@@ -193,6 +193,8 @@ class LimitSet:
         """
         if until > self._closed_until:
             self._closed_until, self._closed = until, Reason(why)
+        if self.learned is not None:
+            self.learned.hold(until)
         for limiter in self.limiters:
             if dimension is None or limiter.quota.dimension.name.lower() == dimension:
                 limiter.hold(until, demand[limiter.quota.dimension])
@@ -241,8 +243,10 @@ class LimitSet:
             return False
         return self.learned.refuse(now, permit, place or 0, is_named=is_named)
 
-    def has_plenty(self, now: int) -> bool:
-        """Whether limits are advertised, and all of them have plenty left."""
+    def has_plenty(self, now: int, permit: Permit) -> bool:
+        """Whether limits are advertised, all of them have plenty left, and it was not tried how many may be in flight."""
+        if self.learned is not None and self.learned.is_beyond(permit):
+            return False
         return bool(self.tides) and all(tide.left(now) > PLENTY for tide in self.tides.values())
 
     def restore(self, at: int, demand: Demand) -> None:

@@ -47,6 +47,9 @@ OVERFLOW = 0.85
 REFUSALS = 6
 """So many refusals are remembered."""
 
+LULL = 10 * SECOND
+"""If nothing went for so long, the bucket has run over, and the refusals before tell nothing together with later ones."""
+
 
 class _Refusal:
     """A refusal that began a burst: when it was sent, and what had been let go and refused by then."""
@@ -87,7 +90,7 @@ class Pace:
         self._taken_at = 0
         self._refusals: deque[_Refusal] = deque(maxlen=REFUSALS)
         self._doubts: deque[int] = deque(maxlen=DOUBTS)
-        self._marks: deque[tuple[int, int, int]] = deque()
+        self._marks: deque[tuple[int, int, int, int]] = deque()
 
     @property
     def name(self) -> str:
@@ -108,8 +111,10 @@ class Pace:
         """Note that `amount` goes, which makes `mark` in all."""
         self._attempts += 1
         self._sent = mark
+        if now - self._taken_at > LULL:
+            self._refusals.clear()
         if not self._marks or now - self._marks[-1][0] > SECOND // 4:
-            self._marks.append((now, mark - amount, self._refused))
+            self._marks.append((now, mark, self._refused, self._attempts))
             while now - self._marks[0][0] > SPANS[-1]:
                 self._marks.popleft()
         if self.found is not None:
@@ -126,6 +131,10 @@ class Pace:
         """Leave a beat out: the bucket is empty."""
         if self.found is not None:
             self._next = max(self._next, now) + self._interval(amount)
+
+    def hold(self, until: int) -> None:
+        """Note that nothing goes before `until`, because the server says so: that is no lull."""
+        self._taken_at = max(self._taken_at, until)
 
     def refuse(self, now: int, sent_at: int, mark: int, amount: int, *, guess: bool) -> None:
         """Learn from the refusal of an attempt that was sent at `sent_at`, the first of its burst.
@@ -190,16 +199,21 @@ class Pace:
                 best, self._evidence = rate * (1 - 1 / attempts), attempts
                 self.found = rate
         if self.found is None and guess:
-            lately = max(map(partial(self._lately, now), SPANS))
+            lately, _ = max(map(partial(self._lately, now), SPANS))
             if lately:
                 self.found, self._evidence = lately, 1
-        elif share > 1 and best < OVERFLOW * (lately := self._lately(now, SPANS[-1])):
-            self.found, self._evidence = lately, FEW
+        elif share > 1:
+            lately, attempts = self._lately(now, SPANS[-1])
+            if best < OVERFLOW * lately:
+                self.found, self._evidence = lately, attempts
 
-    def _lately(self, now: int, span: int) -> float:
-        """Return the rate that was let through in a recent span; a full bucket makes it too high."""
-        for at, mark, refused in self._marks:
+    def _lately(self, now: int, span: int) -> tuple[float, int]:
+        """Return the rate that was let through in a recent span, and how many attempts tell it.
+
+        A full bucket makes it too high.
+        """
+        for at, mark, refused, attempts in self._marks:
             if now - at <= span:
-                accepted = (self._sent - mark) - (self._refused - refused)
-                return accepted * SECOND / max(now - at, SECOND)
-        return 0.0
+                accepted = (self._sent - mark) - (self._refused - refused)  # the first began the span
+                return max(0, accepted) * SECOND / max(now - at, SECOND), self._attempts - attempts
+        return 0.0, 0

@@ -125,7 +125,7 @@ class Scope:
             wait = named // SECOND
             return Fault(FaultKind.RATE_LIMITED, f"the provider asks to wait {wait} s: {fault.detail}")
         permit = attempt.permit
-        if named is None and self.limits.has_plenty(now) and self._is_odd(attempt):
+        if named is None and self.limits.has_plenty(now, permit) and self._is_odd(attempt):
             return RetryAt(now + policy.backoff(1, rng))
         place = PLACES.get(fault.dimension or "")
         if self.limits.refuse(now, permit, place, is_named=named is not None) and named is None:

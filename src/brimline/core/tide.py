@@ -55,7 +55,7 @@ class Tide:
         self._counts_later = counts_later
         self.limit = 0
         self.rate = 0.0
-        self._size = inf
+        self._size: float = inf
         self._most = 0
         self._level = inf
         self._at = 0
@@ -100,7 +100,7 @@ class Tide:
         """Return the time from which `amount` may go; more than the whole bucket goes when it is full."""
         self._refill(now)
         if self._is_window:
-            return now if self._level >= amount else max(now, self._closes_at)
+            return now if self._level >= min(amount, self.limit) else max(now, self._closes_at)
         spare = max(self.rate * JITTER, 1.0 if amount == 1 else 0.0)
         lacking = min(amount + spare, self._size) - self._level
         return now + ceil(lacking / self.rate) if lacking > 0 else now
@@ -133,7 +133,8 @@ class Tide:
         self._refill(now)
         if advert.reset is None:
             self._most = max(self._most, advert.remaining)
-            self._size = self._most or self.limit
+            unknown = self.limit if self._counts_later else 1  # refusals only say that it is empty
+            self._size = self._most or unknown
         else:
             self._measure(now, advert.remaining, advert.reset, is_fixed=advert.window is not None)
         before = self._level
@@ -146,8 +147,10 @@ class Tide:
     def _name(self, advert: Advert) -> None:
         """Take the amount and the window that are named."""
         if advert.limit and advert.limit != self.limit:
-            window = advert.window or (self.limit / self.rate if self.limit else MINUTE)
-            self.limit, self.rate = advert.limit, advert.limit / (window + GUARD)
+            window = self.limit / self.rate if self.limit else MINUTE + GUARD
+            if advert.window:
+                window = advert.window + GUARD
+            self.limit, self.rate = advert.limit, advert.limit / window
             self._anchor = None
 
     def _refill(self, now: int) -> None:
