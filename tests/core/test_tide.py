@@ -166,9 +166,12 @@ def test_a_window_that_is_named_is_believed():
 
 def test_two_replies_tell_the_rate_of_a_bucket():
     per_hour = MINUTE * 60 // 6000
-    tide = told(advert(6000, 5990, 10 * per_hour), advert(6000, 5900, 100 * per_hour))
-    assert tide.rate == 6000 / (HOUR + GUARD)
-    assert not tide._is_window
+    adverts = [advert(6000, 6000 - gone, gone * per_hour) for gone in (10, 100, 200)]
+    assert told(*adverts[:2]).rate == 6000 / (MINUTE + GUARD), (
+        "a slow rate must be told twice: it would stop everything"
+    )
+    assert told(*adverts).rate == 6000 / (HOUR + GUARD)
+    assert not told(*adverts)._is_window
 
 
 def test_two_replies_too_near_tell_nothing():

@@ -144,7 +144,8 @@ class Strain:
     def _begin(self, sent: int, size: float) -> None:
         self._round, self._size = _Fit(), size
         self._first = sent + 1
-        self._last = sent + max(SAMPLE, int(size if self.is_felt or self._base is None else size / 2))
+        length = max(SAMPLE, int(size if self.is_felt or self._base is None else size / 2))
+        self._last = sent + (length if self.may_grow else max(length, PROOF))
 
     def _conclude(self, now: int, seen: _Fit, size: float) -> float | None:
         if self._base is None or self._resume is not None:

@@ -7,7 +7,7 @@ that is kept here is moved into these bounds by every reply, and never by one to
 
 Providers name the amount of a limit, and most not its window. Two replies tell: in a bucket that refills evenly
 `reset` grows as `remaining` falls, and the ratio is the rate; in a window that opens and closes both fall together.
-Until two have come, the window is taken for a minute, as nearly all are. A usual window that is near explains what
+Until two have come, the window is taken for a minute, as nearly all are, and for longer only if that is told twice. A usual window that is near explains what
 was measured better than the measurement does, as replies round.
 """
 
@@ -47,7 +47,7 @@ class Tide:
     """
 
     __slots__ = (
-        "_anchor", "_at", "_closes_at", "_counts_later", "_is_window", "_level", "_mark", "_most", "_size", "dimension", "limit", "rate",
+        "_anchor", "_at", "_closes_at", "_counts_later", "_is_window", "_level", "_mark", "_most", "_size", "_told", "dimension", "limit", "rate",
     )  # fmt: skip
 
     def __init__(self, dimension: str, *, counts_later: bool = False) -> None:
@@ -63,6 +63,7 @@ class Tide:
         self._is_window = False
         self._closes_at = 0
         self._anchor: tuple[int, int] | None = None
+        self._told = 0.0
 
     @property
     def name(self) -> str:
@@ -170,20 +171,23 @@ class Tide:
         if abs(gone) >= max(APART, self.limit // 100) and later:
             self._anchor = remaining, reset
             self._is_window = gone * later < 0
-            if not self._is_window and not is_fixed:
-                self._rate_of(gone, later)
+            told = 0.0 if is_fixed or self._is_window else self._rate_of(gone, later)
+            if (
+                told >= self.rate or told == self._told
+            ):  # once may be nonsense, and a slow rate would stop everything
+                self.rate = told or self.rate
+            self._told = told
         if self._is_window:
             closes_at = now + reset
             self._closes_at = min(self._closes_at, closes_at) if self._closes_at > now else closes_at
         else:
             self._size = max(1.0, remaining + self.rate * reset)
 
-    def _rate_of(self, gone: int, later: int) -> None:
+    def _rate_of(self, gone: int, later: int) -> float:
+        """Return the rate that two replies tell, 0 if they do not; the usual one that is near, or two digits of it."""
         measured = gone / later
         for window in WINDOWS:
             usual = self.limit / (window + GUARD)
             if 1 / NEAR < measured / usual < NEAR:
-                self.rate = usual
-                return
-        if abs(gone) >= EXACT:
-            self.rate = measured
+                return usual
+        return float(f"{measured:.1e}") if abs(gone) >= EXACT else 0.0
