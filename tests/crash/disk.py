@@ -110,7 +110,10 @@ class Power:
             self._content[path.stat().st_ino] = path.read_bytes()
 
     def _current(self):
-        return {path: path.stat().st_ino for path in self._folder.rglob("*")}
+        """The names of files and folders; the socket of a run is neither."""
+        return {
+            path: path.stat().st_ino for path in self._folder.rglob("*") if path.is_file() or path.is_dir()
+        }
 
     def close(self):
         """Let go of the files."""

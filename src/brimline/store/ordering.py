@@ -59,9 +59,7 @@ def order_results(
     try:
         with target.open("rb") as results:
             if strays:
-                _end_line(superseded)
-                _write(superseded, "ab", (_line(results, starts, number) for number in strays))
-                sync_folder(superseded.parent)
+                _put_aside(superseded, (_line(results, starts, number) for number in strays))
             lines = ((request, _line(results, starts, number)) for request, number in enumerate(line_of))
             temporary.touch(0o600)
             _write(
@@ -77,6 +75,13 @@ def order_results(
             raise NoRoom from None
         raise
     return True
+
+
+def _put_aside(superseded: Path, lines: Iterable[bytes]) -> None:
+    """Append lines to the file of those that nobody asks for, durably: the results are about to lose them."""
+    _end_line(superseded)
+    _write(superseded, "ab", lines)
+    sync_folder(superseded.parent)
 
 
 def _end_line(path: Path) -> None:
