@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brimline.config import Config, Endpoint
+from brimline.data.inputs import open_table
 from brimline.data.plan import Plan
+from brimline.engine.choose import choose
 from brimline.engine.options import RunOptions
-from brimline.engine.prepare import check_input, choose, make_recipe
+from brimline.engine.prepare import check_input, make_recipe
 from brimline.store.lines import result_line
 from brimline.types import Request, Response, Success, Usage
 
@@ -25,10 +27,12 @@ CONFIG = Config(endpoints={"lab": Endpoint(base_url="http://127.0.0.1", key="non
 
 def lanes(options: RunOptions) -> tuple[Plan, list[list[int]]]:
     """Check the input and return its requests, lane by lane."""
-    checked = check_input(options.input, make_recipe(options, options.input.parent), CONFIG, with_keys=False)
+    checked = check_input(
+        open_table(options.input), make_recipe(options, options.input.parent), CONFIG, with_keys=False
+    )
     checked.require()
     plan = checked.plan
-    return plan, [*choose(plan, bytearray(plan.requests), options).values()]
+    return plan, [*choose(plan, bytearray(plan.requests), options).pending.values()]
 
 
 def completed(plan: Plan, numbers: list[list[int]], rng: random.Random) -> Iterator[Request]:
