@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CASES = (
     "startup",
     "steps",
+    "leaving",
+    "journal",
     "overhead",
     "memory",
     "resume",
@@ -32,6 +34,8 @@ CASES = (
     "lanes",
     "slowapi",
     "outage",
+    "finished",
+    "million",
     "demo",
 )
 """In this order: the short ones first."""

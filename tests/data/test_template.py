@@ -31,6 +31,29 @@ def test_columns_are_filled_in_as_they_are(text, filled):
     assert render(text, **columns) == filled
 
 
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    values,
+    values,
+    st.sampled_from([
+        "{{ a }}",
+        "{{a}}{{ b }}\n",
+        "x {{ b }} {# no #}{{ a }}",
+        "{{ self }}{{ a }}",
+        "{{ true }}",
+    ]),
+)
+def test_text_and_columns_alone_are_filled_as_jinja_would(a, b, text):
+    columns = {"a": a, "b": b, "self": "?"}
+    assert Template(text, "-p").render(columns) == Template(text + "{{ '' }}", "-p").render(columns)
+
+
 @given(st.text(max_size=20))
 def test_a_text_is_never_read_as_a_template(text):
     assert render("{{ text }}", text=text) == text

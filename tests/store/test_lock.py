@@ -1,5 +1,6 @@
 """One process writes a results file: the kernel knows which, and forgets it when it dies."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -70,6 +71,24 @@ def test_a_long_pid_of_the_last_owner_is_written_over(tmp_path):
     lock.release()
 
 
+def test_a_lock_that_its_last_owner_removes_in_between_is_taken_anew(tmp_path, monkeypatch):
+    """Or two processes would hold two files of the same name."""
+    path, flock, tries = tmp_path / "lock", fcntl.flock, []
+
+    def remove_first(fd, how):
+        flock(fd, how)
+        if not tries:
+            path.unlink()
+        tries.append(fd)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    lock = Lock(path, "out.jsonl")
+    assert len(tries) == 2
+    with pytest.raises(OutputLocked):
+        Lock(path, "out.jsonl")
+    lock.release()
+
+
 # The folder beside the results.
 
 
@@ -85,6 +104,17 @@ def test_the_folder_is_named_after_the_results_and_locked(tmp_path):
     again = RunFolder(tmp_path / "out.jsonl")
     assert not again.is_new
     again.release()
+
+
+def test_one_file_has_one_folder_by_whatever_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.jsonl"
+    link.symlink_to(tmp_path / "out.jsonl")
+    folder = RunFolder(link)
+    assert folder.path == tmp_path / "out.jsonl.run"
+    with pytest.raises(OutputLocked):
+        RunFolder(tmp_path / "out.jsonl")
+    folder.release()
 
 
 def test_a_folder_where_nothing_was_run_goes_away(tmp_path):

@@ -59,8 +59,9 @@ def said(id_, model, text, repeat):
 def obvious(rows, lines, models, repeat):
     """Return, for each request, its line's number and standing, and the numbers of strays: with dicts and loops.
 
-    In each round every line that is left takes the first request that it can have: the one called like it, the one
-    in its row, one that has no line, and, if it is an answer, one that has a failure.
+    A failure counts only if no line of its request follows. In each round every line that is left takes the first
+    request that it can have: the one called like it, the one in its row, one that has no line, and, if it is an
+    answer, one that has a failure. An answer stays where it is.
     """
     requests = [
         (id_, model, text, row, which)
@@ -68,7 +69,8 @@ def obvious(rows, lines, models, repeat):
         for model in models
         for which in range(repeat)
     ]
-    left = sorted({said(*line[:3], line[4]): number for number, line in enumerate(lines, 1)}.values())
+    last = {said(*line[:3], line[4]): number for number, line in enumerate(lines, 1)}
+    left = [n for n, line in enumerate(lines, 1) if line[3] == "ok" or last[said(*line[:3], line[4])] == n]
     found, strays = {}, []
 
     def is_which(line, place):
@@ -79,10 +81,15 @@ def obvious(rows, lines, models, repeat):
 
     for can_have in (
         lambda line, place: (
-            json.dumps(line[0]) == json.dumps(requests[place][0]) != "null" and is_which(line, place)
+            came(place) != "ok"
+            and json.dumps(line[0]) == json.dumps(requests[place][0]) != "null"
+            and is_which(line, place)
         ),
         lambda line, place: (
-            type(line[0]) is int and requests[place][:4:3] == (None, line[0]) and is_which(line, place)
+            came(place) != "ok"
+            and type(line[0]) is int
+            and requests[place][:4:3] == (None, line[0])
+            and is_which(line, place)
         ),
         lambda line, place: line[3] == "ok" and requests[place][0] is came(place) is None,
         lambda line, place: line[3] == "ok" and requests[place][0] is None and came(place) != "ok",
@@ -209,6 +216,16 @@ def test_an_answer_serves_rows_that_lost_their_ids_but_not_rows_that_got_others(
     assert [*matched([(None, "p")], [("a", MODELS[0], "p")]).line_of] == [1]
     assert [*matched([("b", "p")], [("a", MODELS[0], "p")]).line_of] == [0]
     assert [*matched([("0", "p")], [(0, MODELS[0], "p")]).line_of] == [0]
+
+
+def test_a_row_called_4_and_row_4_may_ask_the_same():
+    rows = [(4, "p"), (None, "q"), (None, "q"), (None, "q"), (None, "p")]
+    written = [(4, MODELS[0], "p"), *((n, MODELS[0], "q") for n in (1, 2, 3)), (4, MODELS[0], "p")]
+    for lines in (written, written[::-1]):
+        result = matched(rows, lines)
+        assert sorted(result.line_of) == [1, 2, 3, 4, 5], "each answer is used, none is sent again"
+        assert [*result.strays] == []
+    assert [*matched(rows[:1], written).strays] == [2, 3, 4, 5], "and none goes silently away"
 
 
 def test_each_model_of_a_row_has_its_own_line():

@@ -82,7 +82,7 @@ def test_each_step_is_durable_before_the_next(results, monkeypatch):
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "replace", rename)
     order(results, [3, 4, 1], [2])
-    assert steps == ["superseded.jsonl", "out.jsonl.ordering", "rename", folder.name]
+    assert steps == ["superseded.jsonl", folder.name, "out.jsonl.ordering", "rename", folder.name]
 
 
 def test_no_file_is_left_open(results):
@@ -135,7 +135,31 @@ def test_without_room_for_a_copy_nothing_is_touched(results, monkeypatch):
     assert results.read_bytes() == before
 
 
-@pytest.mark.parametrize("turn", [1, 2])
+def test_the_copy_that_a_crash_has_left_takes_no_room(results, monkeypatch):
+    left = results.with_name("out.jsonl.ordering")
+    left.write_bytes(line(2) * 100)
+    room = 1 << 30
+
+    def usage(_):
+        return SimpleNamespace(free=0 if left.exists() else room)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert order(results, [3, 4, 1], [2])
+
+
+def test_a_patch_that_fails_leaves_the_results_as_they_were(results):
+    before = results.read_bytes()
+
+    def fail(_, __):
+        raise ValueError("the input was changed")
+
+    with pytest.raises(ValueError, match="changed"):
+        order(results, [3, 4, 1], patch=fail)
+    assert results.read_bytes() == before
+    assert [*results.parent.iterdir()] == [results], "the copy gives its room back"
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
 @pytest.mark.parametrize(("code", "raised"), [("ENOSPC", NoRoom), ("EDQUOT", NoRoom), ("EIO", OSError)])
 def test_a_disk_that_fails_on_the_way_leaves_the_results_as_they_were(
     results, monkeypatch, turn, code, raised

@@ -6,7 +6,7 @@ import pytest
 
 from brimline.errors import OutputError
 from brimline.store.lines import batch_line, result_line
-from brimline.store.results import ResultsReader, check_writable, cut_tail, make_results
+from brimline.store.results import ResultsReader, check_writable, make_results, mend_tail
 from tests.store.outcomes import failure, request, success
 
 LINES = [
@@ -31,12 +31,14 @@ def read(path, data):
 
 
 def test_cut_at_every_byte_it_gives_a_prefix_and_can_be_appended_to(path):
+    """A line that lacks nothing but its end is whole: editors drop the last one, and the answer was paid for."""
     for cut in range(len(WHOLE) + 1):
         reader, found = read(path, WHOLE[:cut])
-        whole = sum(end <= cut for end in ENDS) - 1
+        whole = sum(end <= cut + 1 for end in ENDS[1:])
         assert found == [*enumerate(IDS[:whole], 1)]
-        assert (reader.lines, reader.end, reader.unreadable) == (whole, ENDS[whole], 0)
-        assert cut_tail(path, reader.end) == cut - ENDS[whole]
+        assert (reader.lines, reader.end, reader.unreadable) == (whole, min(cut, ENDS[whole]), 0)
+        assert mend_tail(path, reader.end) == max(0, cut - ENDS[whole])
+        assert path.read_bytes() == WHOLE[: ENDS[whole]]
         assert read(path, path.read_bytes() + LINES[0])[1] == [*found, (whole + 1, 0)]
 
 
@@ -44,7 +46,7 @@ def test_cut_at_every_byte_it_gives_a_prefix_and_can_be_appended_to(path):
 def test_zeros_at_the_end_are_cut_like_a_torn_line(path, zeros):
     reader, found = read(path, WHOLE + zeros)
     assert (len(found), reader.end) == (3, len(WHOLE))
-    assert cut_tail(path, reader.end) == len(zeros)
+    assert mend_tail(path, reader.end) == len(zeros)
     assert path.read_bytes() == WHOLE
 
 
@@ -121,6 +123,14 @@ def test_the_file_is_made_where_there_is_none_and_left_alone_where_there_is(path
     path.write_bytes(WHOLE)
     make_results(path)
     assert path.read_bytes() == WHOLE
+
+
+def test_what_a_killed_process_has_left_is_durable_before_it_counts(path, monkeypatch):
+    path.write_bytes(WHOLE)
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+    make_results(path)
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino], "the file, and its name"
 
 
 def test_a_file_that_cannot_be_made_after_all_is_an_error_that_says_why(path):

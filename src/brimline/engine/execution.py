@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -24,11 +23,12 @@ from brimline.engine.files import FileSink, FileSource, StdoutSink
 from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
 from brimline.engine.prepared import Prepared
 from brimline.engine.progress import Progress, declared_too_much, progress_of
+from brimline.engine.rebase import Rebase
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
 from brimline.engine.status import Limits, State, Status
 from brimline.engine.steering import Steering
-from brimline.store.lines import moved_line
+from brimline.errors import InputError, OutputError
 from brimline.store.matching import Standing
 from brimline.store.ordering import NoRoom, order_results
 from brimline.store.results import recorded_lines
@@ -48,6 +48,9 @@ class Execution:
         engine: An open engine.
         prepared: What to run; its lock is released at the end.
         say: Shows a line to those who watch it.
+
+    Raises:
+        OutputError: The results or what stands beside them cannot be written.
     """
 
     def __init__(
@@ -215,15 +218,19 @@ class Execution:
         prepared, options = self._prepared, self._options
         if prepared.folder is None:
             return StdoutSink(self._copier, raw=options.raw)
-        return FileSink(
-            options.results,
-            prepared.folder,
-            self._clock,
-            self._copier,
-            lines=prepared.lines,
-            line_of=prepared.matched.line_of,
-            raw=options.raw,
-        )
+        try:
+            return FileSink(
+                options.results,
+                prepared.folder,
+                self._clock,
+                self._copier,
+                lines=prepared.lines,
+                line_of=prepared.matched.line_of,
+                raw=options.raw,
+            )
+        except OSError as error:
+            prepared.release()
+            raise OutputError(f"{options.results} cannot be written: {error.strerror}") from None
 
     def _restorer(self, model: str) -> Any:
         """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them."""
@@ -278,6 +285,7 @@ class Execution:
         if folder is None or Standing.MISSING in self._standing:
             return
         output = self._options.results
+        rebase = Rebase(self._plan, matched.moved, is_stale=self._prepared.is_stale)
         try:
             await asyncio.to_thread(
                 order_results,
@@ -285,7 +293,7 @@ class Execution:
                 matched.line_of,
                 matched.strays,
                 superseded=output.with_name(output.name + ".superseded.jsonl"),
-                patch=self._rebase if matched.moved or self._prepared.is_stale else None,
+                patch=rebase if rebase.is_needed else None,
             )
             self._is_ordered = True
             self._prepared.is_stale = False
@@ -293,15 +301,8 @@ class Execution:
             self._prepared.notices.append(
                 f"{output}: no room to put it into order; it is in order of completion"
             )
-
-    def _rebase(self, request: int, line: bytes) -> bytes:
-        """Give a line the id and the columns that its row has now; what came of the request stays as it is."""
-        moved = self._prepared.matched.moved
-        if not self._prepared.is_stale and not (moved and moved[request]):
-            return line
-        (asked,) = self._plan.read(array("I", [request]))
-        assert isinstance(asked.origin, Origin)
-        return moved_line(line, asked.origin.columns, asked)
+        except (OSError, InputError) as error:
+            self._run.fail(error)
 
     def _write_manifest(self, *, ended: bool) -> None:
         folder, options, config = self._prepared.folder, self._options, self._engine.config

@@ -114,11 +114,14 @@ class FileSink(Sink):
         self._numbers[attempt] = self._attempts.start(self._clock.wall(), ticket.request, ticket.demand)
 
     def ended(self, attempt: Attempt, result: Response | Fault) -> None:
-        """Note how an attempt ended."""
+        """Note how an attempt ended, if it was noted that it began."""
+        number = self._numbers.pop(attempt, None)
+        if number is None:
+            return
         usage = None if isinstance(result, Fault) else result.usage
         tokens = (usage.input_tokens, usage.output_tokens) if usage is not None else None
         status = result.kind if isinstance(result, Fault) else "ok"
-        self._attempts.end(self._clock.wall(), self._numbers.pop(attempt), status, tokens)
+        self._attempts.end(self._clock.wall(), number, status, tokens)
 
     def flush(self) -> None:
         """Hand what was noted to the kernel."""

@@ -48,6 +48,10 @@ class Checked:
     problems: Problems
     identities: Identities
 
+    def forget(self) -> None:
+        """Let go of who the requests are: answers on file are matched once."""
+        self.identities = Identities(self.identities.per_row, with_keys=False)
+
     def require(self) -> None:
         """See that nothing is wrong.
 
@@ -145,7 +149,7 @@ def match_results(
         checked: The input.
         reader: Reads the file.
         lines: What it reads.
-        is_known: Whether the run's folder stands beside the file, so that it is ours even if nothing can be read.
+        is_known: Whether something was sent for the file, so that it is ours even if nothing can be read.
 
     Raises:
         OutputError: The file holds no results, or those of another input.

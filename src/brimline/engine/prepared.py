@@ -18,7 +18,7 @@ from brimline.store.attempts import History, name_request, read_history
 from brimline.store.folder import RunFolder, make_cache_folder
 from brimline.store.lines import Recorded
 from brimline.store.matching import Match, Standing, standing_of
-from brimline.store.results import ResultsReader, check_writable, cut_tail, make_results
+from brimline.store.results import ResultsReader, check_writable, make_results, mend_tail
 
 OTHER_FORMATS = {".csv", ".parquet", ".gz", ".zst", ".xlsx"}
 """Endings of files that are not JSONL."""
@@ -61,7 +61,7 @@ class Prepared:
 
 
 def prepare(options: RunOptions, config: Config, given: Table | None = None) -> Prepared:
-    """Check the input, lock the results and match what is on file; send nothing.
+    """Lock the results, check the input and match what is on file; send nothing.
 
     Args:
         options: What is asked.
@@ -81,20 +81,22 @@ def prepare(options: RunOptions, config: Config, given: Table | None = None) -> 
         if output.exists() and options.input.exists() and output.samefile(options.input):
             raise OutputError(f"{output} is the input", hint="Give another file with -o.")
     recipe = make_recipe(options, options.input.parent if given is None else Path(), repeat=config.run.repeat)
-    is_resumed = to_file and not options.fresh and output.exists() and output.stat().st_size > 0
+    needs_keys = config.run.dedupe or config.cache is not None
     if config.cache is not None:
         make_cache_folder(config.cache)
-    with_keys = is_resumed or config.run.dedupe or config.cache is not None
     table = open_table(options.input) if given is None else given
-    checked = check_input(table, recipe, config, with_keys=with_keys)
-    checked.require()
     if not to_file:
+        checked = check_input(table, recipe, config, with_keys=needs_keys)
+        checked.require()
         matched = Match(checked.plan.requests)
         return Prepared(
             options, config, checked, matched, _choose(options, config, checked, matched.standing)
         )
-    folder = RunFolder(output)
+    folder = RunFolder(output)  # first of all: whoever holds it may be about to answer what this would send
     try:
+        is_resumed = not options.fresh and output.exists() and output.stat().st_size > 0
+        checked = check_input(table, recipe, config, with_keys=is_resumed or needs_keys)
+        checked.require()
         return _with_results(options, config, checked, folder)
     except BaseException:
         folder.discard()
@@ -123,7 +125,7 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
         unfinished = set(history.unfinished)
         reader = ResultsReader(output)
         lines = _chosen(_without_results(reader, unfinished), options, chosen)
-        prepared.matched = match_results(output, checked, reader, lines, is_known=not folder.is_new)
+        prepared.matched = match_results(output, checked, reader, lines, is_known=folder.attempts.exists())
         prepared.matched.strays.extend(reader.damaged)
         prepared.history = History(frozenset(unfinished), history.recent)
         prepared.lines = reader.lines
@@ -133,6 +135,7 @@ def _with_results(options: RunOptions, config: Config, checked: Checked, folder:
     if options.only is not None:
         standing = _only(prepared.matched, chosen)
     prepared.choice = _choose(options, config, checked, standing, prepared.matched.standing)
+    checked.forget()
     make_results(output)
     return prepared
 
@@ -193,7 +196,7 @@ def _only(matched: Match, chosen: bytearray) -> bytearray:
 
 def _tidy(output: Path, reader: ResultsReader, notices: list[str]) -> None:
     """Cut the torn tail of a crash, and say what else is wrong."""
-    if cut := cut_tail(output, reader.end):
+    if cut := mend_tail(output, reader.end):
         notices.append(f"{output}: the last {cut} bytes were torn by a crash and were cut off")
     if reader.damaged:
         lines = ", ".join(map(str, reader.damaged[:5]))

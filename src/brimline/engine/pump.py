@@ -259,6 +259,8 @@ class Pump:
         del lane.run.attempts[attempt]
         self._dispatcher.cancel(attempt)
         fault = lane.closed or Fault(FaultKind.CANCELLED, "the run could not go on")
+        if not attempt.departed:  # it was noted and has never left: nobody is billed for it
+            lane.run.sink.ended(attempt, fault)
         self._give_up(lane.run, [attempt.ticket], fault)
         self._wake.set()
 

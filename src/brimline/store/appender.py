@@ -13,8 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from brimline.store.durable import sync_folder
+
 INTERVAL = 0.02
-"""Seconds between two syncs while lines keep coming."""
+"""Seconds from one group to the next while lines keep coming; a sync that takes longer is followed at once."""
 
 RETRY = 1.0
 """Seconds between two tries to write to a full disk."""
@@ -35,6 +37,7 @@ class Appender:
     def __init__(self, path: Path, *, stalled: Callable[[OSError | None], None]) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         self._size = os.fstat(self._fd).st_size
+        self._folder: Path | None = path.parent
         self._stalled = stalled
         self._lines: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -74,7 +77,9 @@ class Appender:
             self._task = None
 
     async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._lines:
+            began = loop.time()
             lines, self._lines = self._lines, []
             waiting, self._waiting = self._waiting, []
             try:
@@ -86,7 +91,7 @@ class Appender:
                 if not future.done():
                     future.set_result(None)
             if not self._closing:
-                await asyncio.sleep(INTERVAL)
+                await asyncio.sleep(max(0.0, began + INTERVAL - loop.time()))
 
     async def _write_patiently(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -113,10 +118,17 @@ class Appender:
             while view:
                 view = view[os.write(self._fd, view) :]
             _sync(self._fd)
+            self._sync_name()
         except OSError:
             os.ftruncate(self._fd, self._size)
             raise
         self._size += len(data)
+
+    def _sync_name(self) -> None:
+        """Make the file's name durable, once: it may be new, or have replaced another file."""
+        if self._folder is not None:
+            sync_folder(self._folder)
+            self._folder = None
 
     def _fail(self, error: OSError, waiting: list[asyncio.Future[None]]) -> None:
         """Refuse everything from now on."""

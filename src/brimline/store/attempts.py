@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from brimline.core.permit import Demand
+from brimline.store.durable import sync_folder
 from brimline.types import Request
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +58,7 @@ class AttemptsLog:
 
     def __init__(self, path: Path, *, at: int) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        sync_folder(path.parent)  # where this file is, results that cannot be read are ours
         self._lines = [b"\n"] if os.fstat(self._fd).st_size else []  # ends a line that a crash has torn
         self._number = 0
         self._add(Begin(at, os.getpid()))

@@ -13,13 +13,15 @@ from brimline.store.lock import Lock, find_owner
 
 
 class FolderView:
-    """`<output>.run/` of one results file, to be looked at.
+    """`<output>.run/` of one results file, to be looked at. A file that is known by several links has one, beside itself.
 
     Args:
         output: The results file.
     """
 
     def __init__(self, output: Path) -> None:
+        if output.is_symlink():
+            output = output.resolve()
         self.path = output.with_name(output.name + ".run")
 
     @property

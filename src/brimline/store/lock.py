@@ -19,21 +19,35 @@ class Lock:
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _read_pid(self._fd)
+        self._fd = _locked(path, what)
+        while not _is_at(self._fd, path):  # its last owner has removed it in between
             os.close(self._fd)
-            who = f"process {pid}" if pid else "another process"
-            hint = "Wait until it has finished, stop it, or give another file with -o."
-            raise OutputLocked(f"{what} is being written by {who}", pid=pid, hint=hint) from None
+            self._fd = _locked(path, what)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others have it."""
         os.close(self._fd)
+
+
+def _locked(path: Path, what: str) -> int:
+    """Open and lock the file, or say who holds it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = _read_pid(fd)
+        os.close(fd)
+        who = f"process {pid}" if pid else "another process"
+        hint = "Wait until it has finished, stop it, or give another file with -o."
+        raise OutputLocked(f"{what} is being written by {who}", pid=pid, hint=hint) from None
+    return fd
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    return path.exists() and os.path.samestat(os.fstat(fd), path.stat())
 
 
 def _read_pid(fd: int) -> int | None:

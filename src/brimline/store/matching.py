@@ -2,8 +2,9 @@
 
 A request whose row gives an id is answered by a line with the same id and key; a request whose row gives none by
 any line with its key, each line once, in order (rows may be inserted or moved), and rather by an answer than by a
-failure. The last line for a request wins, also where its row has moved. Everything is packed: a million requests
-are matched in 24 bytes each.
+failure. A later line for a request replaces a failure, also where its row has moved, and never an answer: a row
+that is called 4 and row number 4 may ask the same. Everything is packed: a million requests are matched in 24
+bytes each.
 """
 
 from array import array
@@ -193,9 +194,9 @@ class _Matching:
     def place(self, line: int, recorded: Recorded) -> None:
         """Match a line by its id and key, or keep it for the second pass."""
         key = int(recorded.key[:16], 16)
-        request = self._with_name(recorded, key)
+        request = self._unanswered(self._with_name(recorded, key))
         if request is None:
-            request = self._in_row(recorded, key)
+            request = self._unanswered(self._in_row(recorded, key))
         if request is None:
             self._rest.append(line)
             self._rest_keys.append(key)
@@ -206,6 +207,9 @@ class _Matching:
             if (recorded.repeat is None) == (self._identities.repeat > 1):
                 self.result.move(request)  # the first one has a number if it is not the only one
             self._expected = request + 1
+
+    def _unanswered(self, request: int | None) -> int | None:
+        return None if request is None or self.result.standing[request] == Standing.OK else request
 
     def place_rest(self) -> None:
         """Match what is left by key alone, each request once; an answer goes before a failure."""
@@ -225,14 +229,16 @@ class _Matching:
         result.strays = array("I", sorted(result.strays))
 
     def _left(self) -> "tuple[array[int], array[int]]":
-        """Return answers and failures that are left, without those that a later line of their request replaces."""
+        """Return answers and failures that are left, without failures that a later line of their request replaces."""
         replaced = bytearray(len(self._rest))
         for earlier, _ in PackedIndex(self._rest_names).twins():
             replaced[earlier] = 1
         answers, failures = array("I"), array("I")
         for place, standing in enumerate(self._rest_standing):
-            if not replaced[place]:
-                (answers if standing == Standing.OK else failures).append(place)
+            if standing == Standing.OK:
+                answers.append(place)
+            elif not replaced[place]:
+                failures.append(place)
         return answers, failures
 
     def _hand_out(

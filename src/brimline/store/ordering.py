@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from brimline.store.appender import FULL
+from brimline.store.durable import sync_folder
 from brimline.store.lines import read_line
 
 CHUNK = 1 << 20
@@ -37,7 +38,8 @@ def order_results(
         line_of: For each request, the number of its line, from 1; none is 0.
         strays: Numbers of lines that belong to no request; they are appended to `superseded`.
         superseded: Where they go.
-        patch: Given a request and its line, returns the line to write; None if every line is right as it is.
+        patch: Given a request and its line, returns the line to write; asked in the order of requests. None if
+            every line is right as it is.
 
     Returns:
         Whether anything had to be done.
@@ -50,14 +52,14 @@ def order_results(
     if is_ordered and patch is None:
         return False
     target = path.resolve()  # a link stays one
+    temporary = target.with_name(target.name + ".ordering")
+    temporary.unlink(missing_ok=True)  # a crash has left it; it would take the room
     if shutil.disk_usage(target.parent).free < target.stat().st_size + CHUNK:
         raise NoRoom
-    temporary = target.with_name(target.name + ".ordering")
     try:
         with target.open("rb") as results:
             if strays:
-                _end_line(superseded)
-                _write(superseded, "ab", (_line(results, starts, number) for number in strays))
+                _put_aside(superseded, (_line(results, starts, number) for number in strays))
             lines = ((request, _line(results, starts, number)) for request, number in enumerate(line_of))
             temporary.touch(0o600)
             _write(
@@ -65,14 +67,21 @@ def order_results(
             )
         with suppress(PermissionError):  # some file systems have no modes
             shutil.copymode(target, temporary)
-    except OSError as error:
+        temporary.replace(target)
+        sync_folder(target.parent)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if error.errno in FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise NoRoom from None
         raise
-    temporary.replace(target)
-    _sync_folder(target.parent)
     return True
+
+
+def _put_aside(superseded: Path, lines: Iterable[bytes]) -> None:
+    """Append lines to the file of those that nobody asks for, durably: the results are about to lose them."""
+    _end_line(superseded)
+    _write(superseded, "ab", lines)
+    sync_folder(superseded.parent)
 
 
 def _end_line(path: Path) -> None:
@@ -94,7 +103,7 @@ def _end_line(path: Path) -> None:
 def _line_starts(path: Path) -> "array[int]":
     """Return where each line begins, and where the last one ends."""
     starts = array("Q", [0])
-    with path.open("rb") as results:
+    with path.open("rb", buffering=CHUNK) as results:
         for line in results:
             starts.append(starts[-1] + len(line))
     return starts
@@ -110,12 +119,3 @@ def _write(path: Path, mode: str, lines: Iterable[bytes]) -> None:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

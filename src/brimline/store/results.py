@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brimline.errors import OutputError
+from brimline.store.durable import sync_folder
 from brimline.store.lines import Recorded, read_line
+
+CHUNK = 1 << 20
+"""So much of a file is read at once."""
 
 NOT_OURS = "Give another file with -o, or move this one away."
 
@@ -31,14 +35,13 @@ class ResultsReader:
     def __iter__(self) -> Iterator[tuple[int, Recorded]]:
         """Yield number, from 1, and content of each readable line."""
         number = offset = 0
-        with self._path.open("rb") as results:
+        with self._path.open("rb", buffering=CHUNK) as results:
             for line in results:
                 number += 1
                 offset += len(line)
-                is_whole = line.endswith(b"\n")
-                recorded = read_line(line) if is_whole else None
+                recorded = read_line(line)  # also one that lacks nothing but its end
                 if recorded is None:
-                    self.unreadable += is_whole
+                    self.unreadable += line.endswith(b"\n")
                     continue
                 self.damaged.extend(range(self.lines + 1, number))
                 self.unreadable = 0
@@ -92,23 +95,31 @@ def check_writable(path: Path) -> None:
             raise OutputError(f"{target} cannot be written", hint="Give another file with -o.")
 
 
-def cut_tail(path: Path, end: int) -> int:
-    """Cut the file at `end` and return how many bytes that were."""
-    size = path.stat().st_size
-    if size > end:
-        os.truncate(path, end)
+def mend_tail(path: Path, end: int) -> int:
+    """Cut the file at `end`, let its last line be whole, and return how many bytes were cut."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > end:
+            file.truncate(end)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            file.seek(end)
+            file.write(b"\n")
     return size - end
 
 
 def make_results(path: Path) -> None:
-    """Make the file if it does not exist, and see that it takes more.
+    """Make the file if it does not exist, see that it takes more, and make durable what it holds.
+
+    What a killed process has written and not synced counts as answered from now on. Every name in the folder is
+    made durable with it, that of the run's folder among them.
 
     Raises:
-        OutputError: It does not.
+        OutputError: It takes no more, or the disk fails.
     """
     try:
-        with path.open("ab"):
-            pass
+        with path.open("ab") as file:
+            os.fsync(file.fileno())
+        sync_folder(path.resolve().parent)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror}", hint="Give another file with -o."
