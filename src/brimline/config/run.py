@@ -49,6 +49,8 @@ class RunSettings:
         for name in ("max_tries", "repeat"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not isinstance(self.hedge, bool):
+            raise ConfigError(f"hedge: expected true or false, got {self.hedge!r}")
         for name in ("timeout", "max_wait", "backoff_initial", "backoff_max"):
             if not 0 < getattr(self, name) < inf:
                 raise ConfigError(f"{name}: expected seconds above 0, got {getattr(self, name)!r}")
