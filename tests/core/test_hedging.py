@@ -3,6 +3,7 @@
 import pytest
 
 from brimline.core.breaker import THRESHOLD
+from brimline.core.learned import Learned
 from brimline.core.quota import parse_quotas
 from brimline.core.steps import IDLE, Final, LeftToRival, Stopped, TryAgain, Wait
 from brimline.core.time import MINUTE, SECOND
@@ -150,6 +151,19 @@ def test_a_hedge_waits_for_a_slot():
     assert (tail.fly(), tail.step) == ([], IDLE)
     tail.end(first[3])
     assert [attempt.rival for attempt in tail.fly()] == [first[0]]
+
+
+def test_a_slot_of_another_lane_will_do():
+    tail = Tail(answers=30, left=4)
+    tail.lane("lab/b", scope="lab/a", count=4, run="other")
+    others = tail.fly()
+    tail.now = MINUTE
+    learned = tail.hedged.scope.limits.learned = Learned()
+    learned.crowd.start(tail.now, 8)
+    assert tail.fly() == []
+    assert isinstance(tail.step, Wait), "one more may be tried a little later"
+    tail.end(others[0])
+    assert tail.fly()[0].rival is tail.flying[0]
 
 
 def test_limits_that_are_lowered_meanwhile_hold_for_hedges():

@@ -69,7 +69,12 @@ class Execution:
         source = FileSource(self._plan, prepared.choice.pending)
         recall, settings = engine.recall(self._sample), engine.config.run
         self._run = Run(
-            source, self._sink, timeout=settings.timeout, hedge=settings.hedge, watch=self._note, recall=recall
+            source,
+            self._sink,
+            timeout=settings.timeout,
+            hedge=settings.hedge,
+            watch=self._note,
+            recall=recall,
         )
         self._copied = 0
         self._count()
