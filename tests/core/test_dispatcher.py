@@ -25,11 +25,23 @@ class Bench:
         self.now = 0
 
     def lane(
-        self, model="lab/a", quota="", *, concurrency=None, count=0, scope=None, room=1000, run="run", **kind
+        self,
+        model="lab/a",
+        quota="",
+        *,
+        concurrency=None,
+        count=0,
+        scope=None,
+        room=1000,
+        run="run",
+        hedge=False,
+        **kind,
     ):
         quotas = parse_quotas(quota) if quota else ()
         key = LimitScope(model.partition("/")[0], scope or model)
-        lane = self.dispatcher.open(run, model, key, lambda: LimitSet(quotas, concurrency), room=room)
+        lane = self.dispatcher.open(
+            run, model, key, lambda: LimitSet(quotas, concurrency), room=room, hedge=hedge
+        )
         self.dispatcher.offer(lane, [Request(id=n, model=model, messages=(), **kind) for n in range(count)])
         if count:
             self.dispatcher.exhaust(lane)

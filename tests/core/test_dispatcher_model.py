@@ -20,18 +20,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from brimline.core import hedging
 from brimline.core.breaker import THRESHOLD
 from brimline.core.dispatcher import Dispatcher
 from brimline.core.estimate import measure
 from brimline.core.faults import CONSEQUENCES, Reach
-from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.lane import Attempt, Lane
 from brimline.core.limiter import GUARD, SLOTS
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
 from brimline.core.quota import Dimension
 from brimline.core.retry import RetryPolicy
 from brimline.core.scope import LimitScope
-from brimline.core.steps import Final, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
+from brimline.core.steps import Final, LeftToRival, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
 from brimline.testing import strategies
 from brimline.types import Failure, Fault, FaultKind, Request, Response, Success, Usage
@@ -57,7 +58,7 @@ PASSING = [kind for kind in FaultKind if kind not in STOPPING]
 
 @dataclass(eq=False)
 class Flight:
-    """An attempt in flight as the test sees it."""
+    """An attempt in flight as the test sees it; `rival`: the other one for the same exchange."""
 
     attempt: Attempt
     scope: LimitScope
@@ -65,6 +66,13 @@ class Flight:
     left_at: int | None = None
     is_probe: bool = False
     keeping: object = None
+    rival: "Flight | None" = None
+    is_beaten: bool = False
+
+    @property
+    def holds(self):
+        """Whether its ticket is in flight with it."""
+        return not self.is_beaten and not isinstance(self.keeping, LeftToRival)
 
 
 @dataclass(eq=False)
@@ -90,10 +98,30 @@ class Line:
     waiting: set = field(default_factory=set)
     later: dict = field(default_factory=dict)
     passed: int = 0
+    alone: dict = field(default_factory=dict)
+    latencies: list = field(default_factory=list)
+    hedges: int = 0
+
+    @property
+    def is_ending(self):
+        return self.lane.exhausted and not self.lane.closed and not self.waiting and not self.later
+
+    def late(self):
+        """The flight that is hedged next, and when; None as things are."""
+        if not self.alone or len(self.latencies) < hedging.ENOUGH:
+            return None
+        if self.hedges + 1 > len(self.latencies) / hedging.ANSWERS + 1:
+            return None
+        flight, since = min(self.alone.items(), key=lambda item: item[1])
+        latest = sorted(self.latencies[-hedging.LATEST :])
+        usual = next(x for x in latest if 100 * sum(y <= x for y in latest) >= 95 * len(latest))
+        return since + max(hedging.LEAST, hedging.TIMES * usual), flight
 
 
 class Scheduling(RuleBasedStateMachine):
     """Times are ns. A ticket is in exactly one of: waiting, later, flights, or it is through."""
+
+    hedge = False
 
     # The world.
 
@@ -124,7 +152,7 @@ class Scheduling(RuleBasedStateMachine):
     def boot(self, sources):
         """Open everything, with the limits as full as the history of departures makes them."""
         self.dispatcher = Dispatcher(policy=POLICY, rng=random.Random(self.number), max_wait=MAX_WAIT)
-        self.flights: dict[Ticket, Flight] = {}
+        self.flights: dict[Attempt, Flight] = {}
         self.attempts: list[Attempt] = []
         self.places = defaultdict(Place)
         self.held: dict[LimitScope, int] = defaultdict(int)
@@ -135,7 +163,7 @@ class Scheduling(RuleBasedStateMachine):
         for (run, model), (left, again) in sources.items():
             scope = SCOPES[model]
             lane = self.dispatcher.open(
-                run, model, scope, lambda scope=scope: self.limits(scope), room=self.room
+                run, model, scope, lambda scope=scope: self.limits(scope), room=self.room, hedge=self.hedge
             )
             self.lines[run, model] = Line(lane, left, again)
         self.pump()
@@ -205,6 +233,9 @@ class Scheduling(RuleBasedStateMachine):
         REACHED["jumps"] += 1
         REACHED["tries due"] += bool(due)
         excused = any(self.is_put_off(scope) for scope in named)
+        excused = excused or any(
+            self.late(scope, self.now) for scope in named
+        )  # its limits are asked only now
         assert self.pump() or due or excused, "woken for nothing"
         self.delayed -= named
 
@@ -247,9 +278,11 @@ class Scheduling(RuleBasedStateMachine):
     def stop(self, data, kind):
         """A fault that makes going on hopeless."""
         self.stops += 1
-        fault = Fault(kind, "hopeless", retry_after=2 * MAX_WAIT, http_status=401)
-        self.end(data.draw(st.sampled_from(self.flying())), fault)
+        self.end(data.draw(st.sampled_from(self.flying())), self.hopeless(kind))
         self.pump()
+
+    def hopeless(self, kind):
+        return Fault(kind, "hopeless", retry_after=2 * MAX_WAIT, http_status=401)
 
     @precondition(lambda self: self.flying())
     @rule(data=st.data(), fault=strategies.faults(st.just(FaultKind.RATE_LIMITED)))
@@ -298,16 +331,23 @@ class Scheduling(RuleBasedStateMachine):
     def cancel(self, data):
         """An attempt is not waited for any more; a probe, if there is one."""
         probes = [flight for flight in self.flying() if flight in self.places[flight.scope.endpoint].probes]
-        flight = data.draw(st.sampled_from(probes or self.flying()))
+        self.drop(data.draw(st.sampled_from(probes or self.flying())))
+        self.pump()
+
+    def drop(self, flight):
         place = self.places[flight.scope.endpoint]
         REACHED["cancelled probes"] += flight in place.probes
         place.probes.discard(flight)
-        del self.flights[flight.attempt.ticket]
+        del self.flights[flight.attempt]
         if flight.left_at is None:
             self.history.remove(flight)
-        self.dispatcher.cancel(flight.attempt)
-        self.lose([flight.attempt.ticket])
-        self.pump()
+        rival = self.part(flight)
+        is_lost = self.dispatcher.cancel(flight.attempt)
+        assert is_lost == (rival is None and not flight.is_beaten), "given up by the last one, and only once"
+        REACHED["losers cancelled"] += flight.is_beaten
+        REACHED["rivals cancelled"] += rival is not None
+        if is_lost:
+            self.lose([flight.attempt.ticket])
 
     @precondition(lambda self: self.number > 8 and self.closings < 2 and self.open_lines())
     @rule(data=st.data())
@@ -315,7 +355,7 @@ class Scheduling(RuleBasedStateMachine):
         """A run is stopped."""
         self.closings += 1
         line = data.draw(st.sampled_from(self.open_lines()))
-        REACHED["closed with attempts in flight"] += any(ticket.lane is line.lane for ticket in self.flights)
+        REACHED["closed with attempts in flight"] += any(a.ticket.lane is line.lane for a in self.flights)
         expected = line.waiting | line.later.keys()
         tickets = self.dispatcher.close(line.lane, CLOSED)
         assert {*tickets} == expected
@@ -331,7 +371,7 @@ class Scheduling(RuleBasedStateMachine):
         REACHED["crashes with attempts in flight"] += 1
         sources = {}
         for key, line in self.lines.items():
-            flying = [ticket for ticket in self.flights if ticket.lane is line.lane]
+            flying = self.tickets_aloft(line.lane)
             again = [ticket.request for ticket in (*line.waiting, *line.later, *flying)]
             again = [request for request in again if request.id not in self.finals]
             if line.lane.closed is None:
@@ -360,6 +400,25 @@ class Scheduling(RuleBasedStateMachine):
         """Return the attempts that have not ended."""
         return [flight for flight in self.flights.values() if not flight.keeping]
 
+    def tickets_aloft(self, lane):
+        return {a.ticket for a, flight in self.flights.items() if a.ticket.lane is lane and flight.holds}
+
+    def part(self, flight):
+        """An attempt has ended; return the rival that it leaves in flight."""
+        self.line(flight.attempt.ticket).alone.pop(flight, None)
+        rival, flight.rival = flight.rival, None
+        if rival is not None:
+            rival.rival = None
+        return rival
+
+    def late(self, scope, until):
+        """The flight of a scope that is hedged next, where nothing waits and its endpoint is up, and when."""
+        lines = [line for line in self.lines.values() if line.lane.scope.key == scope]
+        if not self.hedge or any(line.waiting for line in lines) or self.places[scope.endpoint].is_down:
+            return None
+        dues = [due for line in lines if line.is_ending and (due := line.late()) and due[0] <= until]
+        return min(dues, key=lambda due: due[0], default=None)
+
     def pump(self):
         """Perform steps until nothing more can start; return how many attempts did."""
         for line in self.lines.values():
@@ -384,11 +443,12 @@ class Scheduling(RuleBasedStateMachine):
         ticket, lane = attempt.ticket, attempt.ticket.lane
         line, scope = self.line(ticket), lane.scope.key
         assert lane.closed is None, "nothing starts in a closed lane"
-        assert ticket in line.waiting, "it was waiting, and is not in flight already"
+        if not attempt.is_hedge:
+            assert ticket in line.waiting, "it was waiting, and is not in flight already"
         assert ticket.request.id not in self.finals, "it has its outcome"
         assert attempt.started == self.now
         assert self.now >= self.held[scope], "the server asked to wait"
-        self.check_turns(line, ticket)
+        late = self.check_hedge(line, attempt) if attempt.is_hedge else self.check_turns(line, ticket)
         line.waiting.discard(ticket)
         place = self.places[scope.endpoint]
         assert attempt.probe == place.is_down
@@ -398,7 +458,9 @@ class Scheduling(RuleBasedStateMachine):
         flight = Flight(attempt, scope, attempt.permit.demand, is_probe=place.is_down)
         if place.is_down:
             place.probes.add(flight)
-        self.flights[ticket] = flight
+        if late is not None:
+            flight.rival, late.rival = late, flight
+        self.flights[attempt] = flight
         self.history.append(flight)
         self.attempts.append(attempt)
         in_scope = sum(flight.scope == scope for flight in self.flights.values())
@@ -408,6 +470,23 @@ class Scheduling(RuleBasedStateMachine):
         self.check_quotas(scope, Dimension)
         if self.is_prompt:
             self.leave(flight)
+
+    def check_hedge(self, line, attempt):
+        """A hedge goes where nothing waits, beside the attempt that has been alone for longest, when that is late."""
+        due = self.late(line.lane.scope.key, self.now)
+        assert due is not None, "nothing is late"
+        late = due[1]
+        assert late.attempt.ticket is attempt.ticket
+        assert late.left_at is not None
+        assert late.rival is None
+        assert late.keeping is None
+        assert not late.is_beaten
+        REACHED["hedges"] += 1
+        REACHED["turns hedged"] += bool(attempt.ticket.responses)
+        REACHED["hedges that had to wait"] += due[0] < self.now
+        del line.alone[late]
+        line.hedges += 1
+        return late
 
     def check_turns(self, line, ticket):
         """The highest priority goes first; among equals each lane has its turn; and a small one passes a large one."""
@@ -437,6 +516,8 @@ class Scheduling(RuleBasedStateMachine):
     def leave(self, flight):
         flight.left_at = self.now
         flight.attempt.departed = True
+        if flight.rival is None and not flight.is_beaten:
+            self.line(flight.attempt.ticket).alone[flight] = self.now
         self.dispatcher.depart(self.now, flight.attempt)
         if self.now > flight.attempt.started:
             self.delayed.add(flight.scope)
@@ -480,11 +561,18 @@ class Scheduling(RuleBasedStateMachine):
             self.stayed.append((self.now, flight))
         concerned = self.open_lines() if isinstance(result, Response) else self.concerned(flight, result)
         self.news(flight, result)
+        rival = self.part(flight)
         verdict = self.dispatcher.settle(self.now, flight.attempt, result)
         REACHED["settled"] += 1
         REACHED[f"attempt {min(flight.attempt.number, 5)} ended"] += 1
         self.book(flight, result)
-        self.judge(flight, result, verdict, concerned)
+        if rival is None and not flight.is_beaten:
+            assert not isinstance(verdict, LeftToRival)
+            self.judge(flight, result, verdict, concerned)
+        else:
+            self.judge_rivals(flight, rival, result, verdict, concerned)
+        if isinstance(result, Response) and not flight.is_beaten:
+            self.line(flight.attempt.ticket).latencies.append(self.now - flight.attempt.started)
         flight.keeping = verdict
         if not is_slow:
             self.kept(flight)
@@ -534,6 +622,29 @@ class Scheduling(RuleBasedStateMachine):
             assert isinstance(verdict, Final if self.is_given_up(flight, result) else TryAgain)
             self.judge_retry(flight, result, verdict)
 
+    def judge_rivals(self, flight, rival, result, verdict, concerned):
+        """The first answer counts, and a fault only for what it says about others."""
+        if isinstance(verdict, Stopped):
+            assert self.may_stop(result)
+            assert {*verdict.lanes} == {line.lane for line in concerned}
+            assert flight.attempt.ticket not in verdict.tickets, "its rival decides"
+            REACHED["stops beside a rival"] += 1
+        elif isinstance(result, Response) and not flight.is_beaten:
+            self.judge(flight, result, verdict, concerned)
+            assert verdict.loser is rival.attempt
+            rival.is_beaten = True
+            REACHED["hedges won"] += flight.attempt.is_hedge
+            REACHED["hedges lost"] += rival.attempt.is_hedge
+            return
+        else:
+            assert isinstance(verdict, LeftToRival)
+            assert verdict.result is result
+            REACHED["answered too late"] += isinstance(result, Response)
+        if rival is not None:
+            REACHED["failed beside a rival"] += 1
+            if rival.left_at is not None:
+                self.line(rival.attempt.ticket).alone[rival] = self.now
+
     def judge_retry(self, flight, result, verdict):
         if isinstance(verdict, Final):
             assert isinstance(verdict.outcome, Failure)
@@ -576,9 +687,8 @@ class Scheduling(RuleBasedStateMachine):
 
     def kept(self, flight):
         """What follows once a verdict is durable; its slot is free then."""
-        verdict, ticket = flight.keeping, flight.attempt.ticket
-        if self.flights.get(ticket) is flight:
-            del self.flights[ticket]
+        verdict = flight.keeping
+        self.flights.pop(flight.attempt, None)
         self.conclude(verdict)
         self.dispatcher.release(flight.attempt)
 
@@ -617,7 +727,7 @@ class Scheduling(RuleBasedStateMachine):
     def lose(self, tickets):
         """Tickets that get no outcome."""
         for ticket in tickets:
-            assert ticket not in self.flights, "what is in flight still gets its outcome"
+            assert ticket not in self.tickets_aloft(ticket.lane), "what is in flight still gets its outcome"
             assert ticket.request.id not in self.finals
             assert ticket.request.id not in self.lost
             self.lost.add(ticket.request.id)
@@ -631,7 +741,7 @@ class Scheduling(RuleBasedStateMachine):
         """Each ticket is where the test believes it is, and nowhere else."""
         for line in self.lines.values():
             lane = line.lane
-            mine = [ticket for ticket in self.flights if ticket.lane is lane]
+            mine = self.tickets_aloft(lane)
             assert {*lane.queue} == line.waiting, (self.now, lane, {*lane.queue} ^ line.waiting)
             assert lane.later == line.later.keys()
             assert lane.open == len(line.waiting) + len(line.later) + len(mine)
@@ -661,6 +771,9 @@ class Scheduling(RuleBasedStateMachine):
         useful = [when for line in self.lines.values() for when in line.later.values()]
         for scope in self.dispatcher._scopes.values():
             if scope.pick() is None:
+                if (when := self.next_hedge(scope)) is not None:
+                    assert when > self.now, "a hedge could start now"
+                    useful.append(when)
                 continue
             when = self.possible(scope)
             REACHED["waits for tokens"] += "tokens" in scope.blocked.words
@@ -688,6 +801,15 @@ class Scheduling(RuleBasedStateMachine):
         """
         waits_to_leave = any(f.scope == scope and f.left_at is None for f in self.flights.values())
         return scope in self.delayed or waits_to_leave or self.places[scope.endpoint].is_down
+
+    def next_hedge(self, scope):
+        """When the next hedge is due, or else possible; None: not before something happens."""
+        late = self.late(scope.key, NEVER)
+        if late is None or late[0] > self.now:
+            return late and late[0]
+        if sum(flight.scope == scope.key for flight in self.flights.values()) >= self.concurrency[scope.key]:
+            return None
+        return self.earliest(scope, late[1].attempt.ticket)
 
     def possible(self, scope):
         """When the scope's limits let its next request go; None: not before a slot is free."""

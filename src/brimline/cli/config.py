@@ -51,6 +51,7 @@ def _run(config: Config) -> Iterator[str]:
         ("repeat", ""),
     ):  # fmt: skip
         yield f"  {name} = {getattr(run, name):g}{unit}  ({run.sources.get(name, 'default')})"
+    yield f"  hedge = {str(run.hedge).lower()}  ({run.sources.get('hedge', 'default')})"
     yield f"  dedupe = {str(run.dedupe).lower()}  ({run.sources.get('dedupe', 'default')})"
     yield f"  cache = {config.cache or 'false'}  ({run.sources.get('cache', 'default')})"
     yield f"  cache_size = {run.cache_size:,} bytes  ({run.sources.get('cache_size', 'default')})"

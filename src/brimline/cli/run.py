@@ -63,6 +63,11 @@ PATIENCE = 25.0
 @click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent.")
 @click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600).")
 @click.option(
+    "--hedge/--no-hedge",
+    default=None,
+    help="At the end, send a request once more whose answer is late; both are paid for (off).",
+)
+@click.option(
     "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
 )
 @click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed.")

@@ -49,6 +49,8 @@ def _model(model: ModelReport) -> str:
         parts.append(f"{rate} requests/min")
     if model.refused:
         parts.append(f"{model.refused:,} refused")
+    if model.hedged:
+        parts.append(f"{model.hedged:,} hedged")
     if model.retried:
         parts.append(f"{model.retried:,} retried")
     if model.p50 is not None and model.p95 is not None:

@@ -23,6 +23,7 @@ class RunSettings:
         max_wait: The longest wait in seconds that a provider may ask for.
         backoff_initial: The longest first wait between tries, seconds.
         backoff_max: The longest wait between tries, seconds.
+        hedge: Whether requests whose answer is late at the end of a run are sent once more.
         dedupe: Whether equal requests of a file are sent once.
         repeat: How many answers are asked for each row of a file by each model.
         cache: The folder of the answer cache; True: `default_cache`; False: there is none.
@@ -35,6 +36,7 @@ class RunSettings:
     max_wait: float = 3600.0
     backoff_initial: float = 0.5
     backoff_max: float = 60.0
+    hedge: bool = False
     dedupe: bool = False
     repeat: int = 1
     cache: Path | bool = False
@@ -47,6 +49,8 @@ class RunSettings:
         for name in ("max_tries", "repeat"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not isinstance(self.hedge, bool):
+            raise ConfigError(f"hedge: expected true or false, got {self.hedge!r}")
         for name in ("timeout", "max_wait", "backoff_initial", "backoff_max"):
             if not 0 < getattr(self, name) < inf:
                 raise ConfigError(f"{name}: expected seconds above 0, got {getattr(self, name)!r}")
@@ -77,6 +81,7 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "max_tries": section.take("max_tries", int),
         "backoff_initial": backoff.duration("initial"),
         "backoff_max": backoff.duration("max"),
+        "hedge": section.take("hedge", bool),
         "dedupe": section.take("dedupe", bool),
         "repeat": section.take("repeat", int),
         "cache": _read_cache(section),

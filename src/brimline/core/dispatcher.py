@@ -17,6 +17,7 @@ from itertools import count
 from brimline.core.estimate import Estimator, Size, measure
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.health import Health
+from brimline.core.hedging import Hedging
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import LimitSet, too_small
 from brimline.core.permit import Binding, Demand, NotUntil, Permit, Reason
@@ -26,6 +27,7 @@ from brimline.core.scope import LimitScope, Scope
 from brimline.core.steps import (
     IDLE,
     Final,
+    LeftToRival,
     NeedRequests,
     NextTurn,
     Start,
@@ -69,14 +71,27 @@ class Dispatcher:
     # Lanes and what waits in them.
 
     def open(
-        self, run: object, model: str, key: LimitScope, limits: Callable[[], LimitSet], *, room: int
+        self,
+        run: object,
+        model: str,
+        key: LimitScope,
+        limits: Callable[[], LimitSet],
+        *,
+        room: int,
+        hedge: bool = False,
     ) -> Lane:
-        """Open a lane for `model`; `limits` makes the scope's limits if the scope is new."""
+        """Open a lane for `model`; `limits` makes the scope's limits if the scope is new.
+
+        With `hedge`, what is late at the lane's end gets a second attempt.
+        """
         if key not in self._scopes:
             self._scopes[key] = Scope(key, limits())
             self._health.setdefault(key.endpoint, Health())
         self._estimators.setdefault(model, Estimator())
-        lane = Lane(run, model, self._scopes[key], room)
+        hedging = Hedging() if hedge else None
+        lane = Lane(run, model, self._scopes[key], room, hedging)
+        if hedging is not None:
+            lane.scope.hedged[lane] = hedging
         self._lanes[lane] = None
         self._hungry.append(lane)
         return lane
@@ -109,6 +124,7 @@ class Dispatcher:
         """Note that the lane's source has no more requests."""
         lane.asked = False
         lane.exhausted = True
+        self._review(lane)
 
     def close(self, lane: Lane, fault: Fault) -> tuple[Ticket, ...]:
         """Start nothing more of the lane; return its requests that are not in flight and get no outcome."""
@@ -117,6 +133,7 @@ class Dispatcher:
         lane.closed = fault
         self._lanes.pop(lane, None)
         self._step_out(lane)
+        lane.scope.hedged.pop(lane, None)
         return lane.empty()
 
     def pause(self, lane: Lane) -> None:
@@ -132,6 +149,7 @@ class Dispatcher:
         lane.paused = False
         lane.scope.resume()
         self._health[lane.scope.key.endpoint].breaker.resume(now)
+        self._review(lane)
         if lane.queue:
             lane.scope.lanes.append(lane)
             self._revise(lane.scope)
@@ -160,6 +178,7 @@ class Dispatcher:
 
     def _step_out(self, lane: Lane) -> None:
         """Take a lane out of those that are served."""
+        self._review(lane)
         if lane.queue and not lane.paused:
             lane.scope.lanes.remove(lane)
             self._revise(lane.scope)  # it may have waited for what one of these needed
@@ -172,6 +191,7 @@ class Dispatcher:
     def forget(self, lane: Lane) -> None:
         """Let go of a lane that is done."""
         self._lanes.pop(lane, None)
+        lane.scope.hedged.pop(lane, None)
 
     # What to do next.
 
@@ -198,8 +218,7 @@ class Dispatcher:
         """Start the scope's next attempt, or note what is in its way."""
         lane = scope.pick()
         if lane is None:
-            scope.blocked = None
-            return None
+            return self._hedge(now, scope)
         breaker = self._health[scope.key.endpoint].breaker
         when = breaker.earliest(now)
         if when is None or when > now:
@@ -246,7 +265,34 @@ class Dispatcher:
         ticket.demand = permit.demand
         return Attempt(ticket, permit, started=now, probe=probe)
 
-    def _park(self, scope: Scope, when: int | None, by: Binding) -> None:
+    def _hedge(self, now: int, scope: Scope) -> Attempt | None:
+        """Start a second attempt beside the one that is late, where nothing waits; or note when one will be."""
+        scope.blocked = None
+        slowest = scope.slowest()
+        breaker = self._health[scope.key.endpoint].breaker
+        if slowest is None or breaker.is_open:
+            return None
+        when, late = slowest
+        if when > now:
+            scope.wants_slot = False
+            self._park(scope, when, None)
+            return None
+        ticket = late.ticket
+        scope.limits.linger(now)
+        answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+        if isinstance(answer, NotUntil):
+            scope.wants_slot = answer.is_slot
+            self._park(scope, answer.when, None)
+            return None
+        scope.wake_at = None
+        ticket.attempts += 1
+        ticket.demand = answer.demand
+        hedge = Attempt(ticket, answer, started=now, probe=breaker.start())
+        hedge.is_hedge = True
+        scope.hedged[ticket.lane].pair(late, hedge)
+        return hedge
+
+    def _park(self, scope: Scope, when: int | None, by: Binding | None) -> None:
         """Look at the scope again at `when`; None: when a slot is released or a probe has ended."""
         scope.blocked = by
         if scope.wake_at != when:
@@ -292,6 +338,11 @@ class Dispatcher:
         scope.wake_at = None
         self._ready(scope)
 
+    def _review(self, lane: Lane) -> None:
+        """Look again when a lane's next hedge is due."""
+        if lane.hedging is not None:
+            self._revise(lane.scope)
+
     def _admit(self, ticket: Ticket, *, first: bool) -> Verdict | None:
         """Queue a ticket for its next exchange, or say why there is none."""
         lane = ticket.lane
@@ -325,16 +376,22 @@ class Dispatcher:
 
     def depart(self, now: int, attempt: Attempt) -> None:
         """Count the attempt as gone only now: its connection had to be made first."""
-        attempt.ticket.lane.scope.limits.depart(now, attempt.permit)
+        lane = attempt.ticket.lane
+        lane.scope.limits.depart(now, attempt.permit)
+        if lane.hedging is not None and attempt.rival is None and not attempt.beaten:
+            self._watch(now, attempt)
 
     def settle(self, now: int, attempt: Attempt, result: Response | Fault) -> Verdict:
         """Settle an ended attempt's permit and say what follows; its slot stays taken until `release`."""
         scope = attempt.ticket.lane.scope
         if attempt.adverts and scope.limits.hear(now, attempt.permit, attempt.adverts):
             self._revise(scope)
+        rival = self._part(attempt)
         if isinstance(result, Response):
-            return self._succeed(now, attempt, result)
-        return self._fail(now, attempt, result)
+            return self._succeed(now, attempt, result, rival)
+        if rival is not None and rival.departed:
+            self._watch(now, rival)
+        return self._fail(now, attempt, result, is_left=rival is not None or attempt.beaten)
 
     def release(self, attempt: Attempt) -> None:
         """Free the attempt's slot."""
@@ -347,61 +404,88 @@ class Dispatcher:
         """Queue a conversation's next turn before other requests; return a verdict if it cannot be sent."""
         return self._admit(ticket, first=True)
 
-    def cancel(self, attempt: Attempt) -> None:
-        """Forget an attempt that is not waited for any more; its ticket is still to be concluded."""
+    def cancel(self, attempt: Attempt) -> bool:
+        """Forget an attempt that is not waited for any more.
+
+        Returns whether nothing is in flight for its ticket any more, which is still to be given up and concluded.
+        """
         scope = attempt.ticket.lane.scope
+        rival = self._part(attempt)
         if attempt.departed:
             scope.limits.settle(attempt.permit, None)
         elif scope.limits.refund(attempt.permit):
             self._revise(scope)
         self._endpoint_lives(attempt, replied=False)
         self.release(attempt)
+        return rival is None and not attempt.beaten
 
-    def _succeed(self, now: int, attempt: Attempt, response: Response) -> Verdict:
+    def _watch(self, now: int, attempt: Attempt) -> None:
+        """Note that an attempt is in flight, alone from now on."""
+        hedging = attempt.ticket.lane.hedging
+        assert hedging is not None
+        hedging.watch(now, attempt)
+        self._review(attempt.ticket.lane)
+
+    def _part(self, attempt: Attempt) -> Attempt | None:
+        """Let go of an attempt that has ended; return the rival that it leaves in flight."""
+        lane = attempt.ticket.lane
+        if lane.hedging is None:
+            return None
+        self._review(lane)
+        return lane.hedging.part(attempt)
+
+    def _succeed(self, now: int, attempt: Attempt, response: Response, loser: Attempt | None) -> Verdict:
         ticket = attempt.ticket
         lane = ticket.lane
         lane.scope.accept()
         self._health[lane.scope.key.endpoint].answered(lane.model)
         lane.scope.limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
-        if response.usage is not None and lane.scope.limits.counts_tokens:
+        if response.usage is not None and lane.scope.limits.counts_tokens and not attempt.beaten:
             self._estimators[lane.model].learn(_size(ticket), response.usage)
         self._settle(attempt, response.usage)
+        if attempt.beaten:
+            return LeftToRival(ticket, response)
+        if lane.hedging is not None:
+            lane.hedging.answer(now - attempt.started)
+        if loser is not None:
+            loser.beaten = True
         ticket.clock(attempt.started, now)
         ticket.answer(response)
         if not ticket.is_answered:
-            return NextTurn(ticket, response)
-        return Final(ticket, ticket.success(self._epoch))
+            return NextTurn(ticket, response, loser)
+        return Final(ticket, ticket.success(self._epoch), loser)
 
-    def _fail(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
+    def _fail(self, now: int, attempt: Attempt, fault: Fault, *, is_left: bool) -> Verdict:
+        """Book a fault and say what follows; where `is_left`, that is up to the attempt's rival."""
         ticket = attempt.ticket
         scope = ticket.lane.scope
         consequence = CONSEQUENCES[fault.kind]
         self._settle(attempt, None if consequence.billed else Usage())
-        hopeless = fault if consequence.stops else None
+        hopeless, when = fault if consequence.stops else None, now
         if consequence.reach is Reach.ENDPOINT:
             hopeless = self._endpoint_failed(now, attempt, fault)
         else:
             self._endpoint_lives(attempt, replied=fault.http_status is not None)
         if consequence.reach is Reach.SCOPE:
-            return self._refused(now, attempt, fault)
+            hopeless, when = self._refused(now, attempt, fault)
         if hopeless is not None:
-            return self._stop(ticket, hopeless, consequence.reach)
+            return self._stop(ticket, hopeless, consequence.reach, is_left=is_left)
+        if is_left:
+            return LeftToRival(ticket, fault)
         is_outage = consequence.reach is Reach.ENDPOINT and self._health[scope.key.endpoint].breaker.is_open
         if is_outage or not consequence.counts:
-            return self._again(now, ticket, fault, now)
+            return self._again(now, ticket, fault, when)
         return self._try_again(now, attempt, fault)
 
-    def _refused(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
-        ticket = attempt.ticket
-        scope = ticket.lane.scope
+    def _refused(self, now: int, attempt: Attempt, fault: Fault) -> tuple[Fault | None, int]:
+        """Return why the scope is given up, or None, and when the request is tried again."""
+        scope = attempt.ticket.lane.scope
         verdict = scope.refuse(
             now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
         )
         self._revise(scope)
-        if isinstance(verdict, Fault):
-            return self._stop(ticket, verdict, Reach.SCOPE)
-        return self._again(now, ticket, fault, verdict.when)
+        return (verdict, now) if isinstance(verdict, Fault) else (None, verdict.when)
 
     def _try_again(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
         ticket = attempt.ticket
@@ -442,11 +526,13 @@ class Dispatcher:
         assert lane.closed is not None
         return Stopped(lane.model, lane.closed, (ticket,))
 
-    def _stop(self, ticket: Ticket, fault: Fault, reach: Reach) -> Stopped:
-        """Close every lane that the fault makes hopeless."""
+    def _stop(self, ticket: Ticket, fault: Fault, reach: Reach, *, is_left: bool = False) -> Stopped:
+        """Close every lane that the fault makes hopeless; give the ticket up, unless it is left to a rival."""
         own = ticket.lane
         lanes = tuple(lane for lane in self._lanes if _concerns(reach, own, lane))
-        tickets = [ticket, *(waiting for lane in lanes for waiting in self.close(lane, fault))]
+        tickets = [waiting for lane in lanes for waiting in self.close(lane, fault)]
+        if not is_left:
+            tickets.insert(0, ticket)
         what = own.model if reach in {Reach.MODEL, Reach.SCOPE} else own.scope.key.endpoint
         return Stopped(what, fault, tuple(tickets), lanes)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from brimline.core.estimate import Size
+from brimline.core.hedging import Hedging
 from brimline.core.permit import Demand, Permit
 from brimline.core.queue import Queue
 from brimline.types import Advert, Failure, Fault, FaultKind, Request, Response, Success
@@ -113,9 +114,14 @@ class Attempt:
         departed: Whether it has left this process.
         ended: Whether it has ended on the wire; what came of it is being kept.
         adverts: What its reply advertises of limits.
+        is_hedge: Whether it was started beside one that is late.
+        rival: The other attempt in flight for the same exchange, or None.
+        beaten: Whether its rival has been answered: it does not matter any more but for the bill.
     """
 
-    __slots__ = ("adverts", "departed", "ended", "number", "permit", "probe", "started", "ticket")
+    __slots__ = (
+        "adverts", "beaten", "departed", "ended", "is_hedge", "number", "permit", "probe", "rival", "started", "ticket",
+    )  # fmt: skip
 
     def __init__(self, ticket: Ticket, permit: Permit, *, started: int, probe: bool) -> None:
         self.ticket = ticket
@@ -126,6 +132,9 @@ class Attempt:
         self.departed = False
         self.ended = False
         self.adverts: tuple[Advert, ...] = ()
+        self.is_hedge = False
+        self.rival: Attempt | None = None
+        self.beaten = False
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} of request {self.ticket.request.id!r}>"
@@ -149,13 +158,17 @@ class Lane:
         exhausted: Whether there are no more requests to come.
         paused: Whether nothing starts for now.
         closed: Why nothing starts any more, or None.
+        hedging: What is late at its end gets a second attempt; None: nothing does.
     """
 
     __slots__ = (
-        "asked", "closed", "exhausted", "later", "model", "open", "paused", "queue", "room", "run", "scope",
+        "asked", "closed", "exhausted", "hedging", "later", "model", "open", "paused", "queue", "room", "run",
+        "scope",
     )  # fmt: skip
 
-    def __init__(self, run: Any, model: str, scope: "Scope", room: int) -> None:
+    def __init__(
+        self, run: Any, model: str, scope: "Scope", room: int, hedging: Hedging | None = None
+    ) -> None:
         self.run = run
         self.model = model
         self.scope = scope
@@ -167,6 +180,7 @@ class Lane:
         self.exhausted = False
         self.paused = False
         self.closed: Fault | None = None
+        self.hedging = hedging
 
     @property
     def wants(self) -> int:
@@ -176,6 +190,11 @@ class Lane:
         waiting = len(self.queue)
         room = max(self.room, 2 * self.scope.limits.in_flight)
         return room - waiting if 2 * waiting < room else 0
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether all that is left of it is in flight."""
+        return self.exhausted and not (self.queue or self.later or self.paused or self.closed)
 
     @property
     def is_done(self) -> bool:

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
+from brimline.core.hedging import Hedging
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import PLACES, LimitSet
 from brimline.core.permit import Binding
@@ -39,6 +40,7 @@ class Scope:
         key: Whose quota it is.
         limits: The quotas and the concurrency.
         lanes: Lanes that hold waiting tickets; the first is next among equals.
+        hedged: Lanes that get hedges at their end.
         ready: Whether it stands in the dispatcher's line.
         wake_at: When a timer is set to look at it again, ns, or None.
         blocked: What is in its way now, or None.
@@ -53,6 +55,7 @@ class Scope:
         "_refusals",
         "_refused_since",
         "blocked",
+        "hedged",
         "key",
         "lanes",
         "limits",
@@ -65,6 +68,7 @@ class Scope:
         self.key = key
         self.limits = limits
         self.lanes: deque[Lane] = deque()
+        self.hedged: dict[Lane, Hedging] = {}
         self.ready = False
         self.wants_slot = False
         self.wake_at: int | None = None
@@ -91,6 +95,11 @@ class Scope:
         self.lanes.remove(lane)
         if lane.queue:
             self.lanes.append(lane)
+
+    def slowest(self) -> tuple[int, Attempt] | None:
+        """Return which attempt gets the next hedge and when, ns; None as things are."""
+        dues = [due for lane, hedging in self.hedged.items() if lane.is_ending and (due := hedging.due())]
+        return min(dues, key=lambda due: due[0], default=None)
 
     def passing_ends(self, now: int, large: Ticket, when: int) -> int:
         """Return until when smaller requests may go before one that cannot go until `when`; then it is due."""

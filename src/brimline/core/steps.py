@@ -43,18 +43,23 @@ IDLE = Idle()
 
 @dataclass(slots=True)
 class Final:
-    """The last word on a request."""
+    """The last word on a request. The `loser` is to be cancelled: its rival was answered first."""
 
     ticket: Ticket
     outcome: Outcome
+    loser: Attempt | None = None
 
 
 @dataclass(slots=True)
 class NextTurn:
-    """A turn of a conversation is answered; make it durable, then `Dispatcher.proceed` with the ticket."""
+    """A turn of a conversation is answered; make it durable, then `Dispatcher.proceed` with the ticket.
+
+    The `loser` is to be cancelled: its rival was answered first.
+    """
 
     ticket: Ticket
     response: Response
+    loser: Attempt | None = None
 
 
 @dataclass(slots=True)
@@ -67,13 +72,21 @@ class TryAgain:
 
 
 @dataclass(slots=True)
+class LeftToRival:
+    """The attempt is settled and nothing follows: its rival decides, or has decided."""
+
+    ticket: Ticket
+    result: Response | Fault
+
+
+@dataclass(slots=True)
 class Stopped:
     """Nothing of this kind is sent any more.
 
     Attributes:
         what: The endpoint or the model reference that stops.
         fault: Why.
-        tickets: Requests that are given up without an outcome, those that waited included.
+        tickets: Requests that are given up without an outcome, those that waited included; none with attempts in flight.
         lanes: The lanes that this closed.
     """
 
@@ -83,4 +96,4 @@ class Stopped:
     lanes: tuple[Lane, ...] = ()
 
 
-Verdict: TypeAlias = Final | NextTurn | TryAgain | Stopped
+Verdict: TypeAlias = Final | NextTurn | TryAgain | LeftToRival | Stopped

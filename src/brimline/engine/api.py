@@ -41,6 +41,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     timeout: float | None = None,
     max_tries: int | None = None,
     max_wait: float | None = None,
+    hedge: bool | None = None,
     deadline: float | None = None,
     limit: int | None = None,
     retry: str = "transient",
@@ -74,6 +75,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one request (5); refusals for a rate limit do not count.
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        hedge: At the end, send a request once more whose answer is late; both are paid for (False).
         deadline: Seconds for the run; then nothing more is sent.
         limit: Send at most so many requests.
         retry: Which failed rows are sent again: `transient`, `all` or `none`.
@@ -103,6 +105,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout=timeout,
         max_tries=max_tries,
         max_wait=max_wait,
+        hedge=hedge,
         cache=cache,
         cache_size=cache_size,
         on_progress=on_progress,
@@ -137,6 +140,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint] | None = None,
     config: Config | str | Path | None = None,
+    hedge: bool | None = None,
     cache: bool | str | Path | None = None,
     deadline: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -154,6 +158,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         concurrency: As for `run`.
         endpoints: As for `run`.
         config: As for `run`.
+        hedge: As for `run`.
         cache: As for `run`.
         deadline: Seconds; then all that is left is `Failure(cancelled)`.
         on_progress: As for `run`.
@@ -166,6 +171,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         concurrency=concurrency,
         endpoints=endpoints,
         config=config,
+        hedge=hedge,
         cache=cache,
         on_progress=on_progress,
     )

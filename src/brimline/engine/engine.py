@@ -49,6 +49,7 @@ class Engine:
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one exchange (5).
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        hedge: At the end of a run or stream, send a request once more whose answer is late; both are paid for (False).
         cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
         cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
         on_progress: Called a few times a second with how things stand while something runs.
@@ -69,6 +70,7 @@ class Engine:
         timeout: float | None = None,
         max_tries: int | None = None,
         max_wait: float | None = None,
+        hedge: bool | None = None,
         cache: bool | str | Path | None = None,
         cache_size: int | str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -79,6 +81,7 @@ class Engine:
             "timeout": timeout,
             "max_tries": max_tries,
             "max_wait": max_wait,
+            "hedge": hedge,
             "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
             "cache_size": None if cache_size is None else parse_size(cache_size),
         }

@@ -70,9 +70,14 @@ class Execution:
         self._is_ordered = False
         self._sink = self._make_sink()
         source = FileSource(self._plan, prepared.choice.pending)
-        recall = engine.recall(self._sample)
+        recall, settings = engine.recall(self._sample), engine.config.run
         self._run = Run(
-            source, self._sink, timeout=engine.config.run.timeout, watch=self._note, recall=recall
+            source,
+            self._sink,
+            timeout=settings.timeout,
+            hedge=settings.hedge,
+            watch=self._note,
+            recall=recall,
         )
         self._copied = 0
         self._count()
@@ -342,6 +347,7 @@ class Execution:
             pending=missing,
             answered=sum(model.ok for model in models),
             attempts=sum(model.attempts for model in models),
+            hedged=sum(model.hedged for model in models),
             usage=sum((model.usage for model in models), start=Usage()),
             elapsed=(now - self._began) / SECOND,
             stopped=self._stopped,

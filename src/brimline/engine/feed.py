@@ -119,7 +119,10 @@ class Feed:
         self._is_left = False
         self._fault = Fault(FaultKind.CANCELLED, "nobody waits for it any more")
         self.error: BaseException | None = None
-        self.run = Run(self, self._outcomes, timeout=engine.config.run.timeout, recall=engine.recall())
+        settings = engine.config.run
+        self.run = Run(
+            self, self._outcomes, timeout=settings.timeout, hedge=settings.hedge, recall=engine.recall()
+        )
         self.run.is_open = True
         pump.adopt(self.run)
         self._reader = pump.spawn(self.run, self._read())

@@ -80,9 +80,10 @@ class Meter:
         ok: Requests answered.
         failed: Requests given up.
         attempts: HTTP requests sent.
+        hedged: Of those, second ones for requests whose first was late.
         in_flight: Of those, the ones that have not ended.
         refused: Attempts refused for a rate limit.
-        retried: Attempts that failed otherwise and were tried again.
+        retried: Attempts that failed otherwise and were tried again, or left to their rival.
         cached: Requests whose answer came from the cache; they count as answered, too.
         duplicates: Requests that got the outcome of an equal one; they count as answered or given up, too.
         tokens: Tokens used, in the order of `Usage`.
@@ -93,14 +94,15 @@ class Meter:
     """
 
     __slots__ = (
-        "attempts", "cached", "duplicates", "failed", "first_at", "flow", "in_flight", "last_at", "latencies", "ok", "refused",
-        "retried", "tokens",
+        "attempts", "cached", "duplicates", "failed", "first_at", "flow", "hedged", "in_flight", "last_at", "latencies", "ok",
+        "refused", "retried", "tokens",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.ok = 0
         self.failed = 0
         self.attempts = 0
+        self.hedged = 0
         self.in_flight = 0
         self.refused = 0
         self.retried = 0
@@ -112,9 +114,10 @@ class Meter:
         self.latencies = Latencies()
         self.flow = Flow()
 
-    def started(self, now: int) -> None:
+    def started(self, now: int, *, is_hedge: bool = False) -> None:
         """Count an attempt that starts."""
         self.attempts += 1
+        self.hedged += is_hedge
         self.in_flight += 1
         self.last_at = now
         if self.first_at is None:

@@ -12,7 +12,18 @@ from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
 from brimline.core.scope import LimitScope
-from brimline.core.steps import Final, Idle, NeedRequests, NextTurn, Start, Stopped, TryAgain, Verdict, Wait
+from brimline.core.steps import (
+    Final,
+    Idle,
+    LeftToRival,
+    NeedRequests,
+    NextTurn,
+    Start,
+    Stopped,
+    TryAgain,
+    Verdict,
+    Wait,
+)
 from brimline.core.time import seconds
 from brimline.engine.clock import Clock
 from brimline.engine.live import LiveEndpoint
@@ -21,10 +32,12 @@ from brimline.engine.run import Run
 from brimline.engine.wake import Wake
 from brimline.errors import RunError, UsageError
 from brimline.store.appender import FULL, RETRY
-from brimline.types import Fault, FaultKind
+from brimline.types import Fault, FaultKind, Response
 
 BURST = 256
 """After so many steps others on the loop get a turn."""
+
+BEATEN = Fault(FaultKind.CANCELLED, "a second attempt was answered first")
 
 ROOM = 64
 """A lane holds so many requests ready, or twice as many as are in flight if that is more."""
@@ -98,7 +111,8 @@ class Pump:
         name = model.partition("/")[0]
         self._endpoints[name] = endpoint
         room = ROOM if run.recall is None else ROOM_TO_RECALL
-        lane = self._dispatcher.open(run, model, LimitScope(name, limits.scope), make, room=room)
+        scope = LimitScope(name, limits.scope)
+        lane = self._dispatcher.open(run, model, scope, make, room=room, hedge=run.hedge)
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self.adopt(run)
@@ -199,7 +213,7 @@ class Pump:
 
     def _start(self, attempt: Attempt) -> None:
         run: Run = attempt.ticket.lane.run
-        run.meters[attempt.ticket.lane.model].started(attempt.started)
+        run.meters[attempt.ticket.lane.model].started(attempt.started, is_hedge=attempt.is_hedge)
         run.attempts[attempt] = None
         self._noted.add(run)
         self._starting.append(attempt)
@@ -257,12 +271,28 @@ class Pump:
         lane = attempt.ticket.lane
         lane.run.meters[lane.model].in_flight -= 1
         del lane.run.attempts[attempt]
-        self._dispatcher.cancel(attempt)
         fault = lane.closed or Fault(FaultKind.CANCELLED, "the run could not go on")
-        if not attempt.departed:  # it was noted and has never left: nobody is billed for it
+        is_last = self._dispatcher.cancel(attempt)
+        if attempt.beaten:
+            self._note_end(lane.run, attempt, BEATEN)
+        elif not attempt.departed:  # it was noted and has never left: nobody is billed for it
             lane.run.sink.ended(attempt, fault)
-        self._give_up(lane.run, [attempt.ticket], fault)
+        if is_last:
+            self._give_up(lane.run, [attempt.ticket], fault)
         self._wake.set()
+
+    def _call_off(self, loser: Attempt) -> None:
+        """Drop an attempt whose rival was answered first."""
+        if loser in self._sending:
+            self._sending[loser].cancel()
+        else:
+            self._starting.remove(loser)  # a full disk has kept it here
+            self._abandon(loser)
+
+    def _note_end(self, run: Run, attempt: Attempt, result: Response | Fault) -> None:
+        run.sink.ended(attempt, result)
+        if run in self._runs:
+            self._noted.add(run)
 
     def _give_up(self, run: Run, tickets: list[Ticket], fault: Fault) -> None:
         """Let tickets go without an outcome."""
@@ -311,10 +341,10 @@ class Pump:
         try:
             verdict = self._dispatcher.settle(now, attempt, result)
             run.meters[lane.model].ended(now, attempt.started, result)
+            if isinstance(verdict, Final | NextTurn) and verdict.loser is not None:
+                self._call_off(verdict.loser)
             await self._conclude(verdict)  # durable ...
-            run.sink.ended(attempt, result)
-            if run in self._runs:
-                self._noted.add(run)
+            self._note_end(run, attempt, result)
         except Exception as error:  # noqa: BLE001  a disk that fails, or a bug
             self._fail(run, error)
         self._dispatcher.release(attempt)  # ... before its slot is free
@@ -349,6 +379,9 @@ class Pump:
                     await self._conclude(following)
             case TryAgain(ticket, fault):
                 ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
+            case LeftToRival(ticket, result):
+                if isinstance(result, Fault):
+                    ticket.lane.run.meters[ticket.lane.model].tried_again(result)
             case Stopped():
                 self._stop(verdict)
 

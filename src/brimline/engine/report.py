@@ -37,8 +37,9 @@ class ModelReport:
         ok: Answered by this run, with what was cached and duplicates.
         failed: Given up by this run.
         attempts: HTTP requests made, refused ones included.
+        hedged: Of those, second ones for requests whose first was late.
         refused: Of those, refused for a rate limit.
-        retried: Of those, failed otherwise and tried again.
+        retried: Of those, failed otherwise and tried again, or left to a second one in flight.
         seconds: From the first attempt to the last one, both included.
         allowed: How many attempts the declared limits allowed in that time, or None.
         p50: Median seconds of an answered attempt, or None.
@@ -52,6 +53,7 @@ class ModelReport:
     ok: int
     failed: int
     attempts: int
+    hedged: int
     refused: int
     retried: int
     seconds: float
@@ -75,6 +77,7 @@ class Report:
         pending: Requests that have no outcome.
         answered: Requests that this run answered, with what was cached and duplicates.
         attempts: HTTP requests that this run made.
+        hedged: Of those, second ones for requests whose first was late.
         usage: Tokens that this run used.
         cost_usd: What this run cost, or None if a price is not known.
         elapsed: Seconds it took.
@@ -97,6 +100,7 @@ class Report:
     pending: int
     answered: int = 0
     attempts: int = 0
+    hedged: int = 0
     usage: Usage = field(default_factory=Usage)
     cost_usd: Decimal | None = None
     elapsed: float = 0.0
@@ -138,6 +142,7 @@ def report_model(lane: Lane, meter: Meter) -> ModelReport:
         ok=meter.ok,
         failed=meter.failed,
         attempts=meter.attempts,
+        hedged=meter.hedged,
         refused=meter.refused,
         retried=meter.retried,
         seconds=span / SECOND,

@@ -70,6 +70,7 @@ class Run:
         source: Where requests come from.
         sink: Where outcomes go.
         timeout: Seconds for one attempt.
+        hedge: Whether what is late at its end gets a second attempt.
         watch: Called with each outcome once it is durable.
         recall: What it takes from the cache and gives to it, or None.
 
@@ -92,12 +93,14 @@ class Run:
         sink: Sink,
         *,
         timeout: float,
+        hedge: bool = False,
         watch: Callable[[Outcome], None] | None = None,
         recall: "Recall | None" = None,
     ) -> None:
         self.source = source
         self.sink = sink
         self.timeout = timeout
+        self.hedge = hedge
         self.watch = watch
         self.recall = recall
         self.lanes: dict[str, Lane] = {}
