@@ -30,6 +30,7 @@ CASES = (
     "memory",
     "resume",
     "efficiency",
+    "sharing",
     "paper",
     "lanes",
     "slowapi",

@@ -68,6 +68,14 @@ PATIENCE = 25.0
     help="At the end, send a request once more whose answer is late; both are paid for (off).",
 )
 @click.option(
+    "--no-share",
+    "share",
+    flag_value=False,
+    type=bool,
+    default=None,
+    help="Do not share declared limits with other runs of the same account on this machine.",
+)
+@click.option(
     "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
 )
 @click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed.")
