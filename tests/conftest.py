@@ -5,6 +5,12 @@ import pytest
 from tests.servers import SimServer
 
 
+@pytest.fixture(autouse=True)
+def shares(tmp_path_factory, monkeypatch):
+    """No test shares limits with another one, or with what this machine does besides."""
+    monkeypatch.setenv("BRIMLINE_SHARE_FOLDER", str(tmp_path_factory.mktemp("shares")))
+
+
 @pytest.fixture
 def simulator():
     """Start simulators in their own processes: `simulator(scenario_text)`; they end with the test."""

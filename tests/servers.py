@@ -57,7 +57,8 @@ class Cli:
         self.folder = folder
         self.processes = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "BRIMLINE_", "XDG_"))}
-        self.environment = {**clean, "XDG_CONFIG_HOME": str(folder / "config"), **environment}
+        own = {"XDG_CONFIG_HOME": str(folder / "config"), "BRIMLINE_SHARE_FOLDER": str(folder / "shares")}
+        self.environment = {**clean, **own, **environment}
 
     def start(self, *arguments, **options):
         """Start it and return the process."""

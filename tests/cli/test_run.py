@@ -190,7 +190,7 @@ def test_a_refused_key_stops_at_once_and_leaves_rows_pending(lab, tmp_path):
         done.stdout
         + done.stderr
         + "".join(
-            path.read_text()
+            path.read_text("latin-1")
             for path in tmp_path.rglob("*")
             if path.is_file() and path.name != "brimline.toml"
         )

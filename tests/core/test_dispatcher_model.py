@@ -704,7 +704,7 @@ class Scheduling(RuleBasedStateMachine):
         """When the scope's limits let a request go."""
         limiters, demand = scope.limits.limiters, scope.limits.fitted(self.dispatcher._demand(ticket))
         moments = [limiter.earliest(self.now, demand[limiter.quota.dimension]) for limiter in limiters]
-        return max([scope.limits._closed_until, *moments])
+        return max([scope.limits._books.closed_until, *moments])
 
     # And in the end everything is through.
 

@@ -54,6 +54,7 @@ def _run(config: Config) -> Iterator[str]:
     yield f"  dedupe = {str(run.dedupe).lower()}  ({run.sources.get('dedupe', 'default')})"
     yield f"  cache = {config.cache or 'false'}  ({run.sources.get('cache', 'default')})"
     yield f"  cache_size = {run.cache_size:,} bytes  ({run.sources.get('cache_size', 'default')})"
+    yield f"  share = {str(run.share).lower()}  ({run.sources.get('share', 'default')})"
 
 
 def _endpoints(config: Config) -> Iterator[str]:

@@ -91,7 +91,7 @@ FOLDER = Checked("DIR", read_folder)
 SIZE = Checked("SIZE", parse_size)
 SPAN = Checked("SECONDS", parse_duration)
 
-RUN = ("timeout", "max_tries", "max_wait", "dedupe", "repeat", "cache", "cache_size")
+RUN = ("timeout", "max_tries", "max_wait", "share", "dedupe", "repeat", "cache", "cache_size")
 """Options that `[run]` has, too."""
 
 _INPUT = [

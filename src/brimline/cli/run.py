@@ -63,6 +63,14 @@ PATIENCE = 25.0
 @click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent.")
 @click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600).")
 @click.option(
+    "--no-share",
+    "share",
+    flag_value=False,
+    type=bool,
+    default=None,
+    help="Do not share declared limits with other runs of the same account on this machine.",
+)
+@click.option(
     "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
 )
 @click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed.")

@@ -1,6 +1,6 @@
 """How a run behaves: timeouts, tries, waits and what is not paid for twice, each with where it was said."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -21,6 +21,7 @@ class RunSettings:
         timeout: Seconds for one attempt, from start to the last byte.
         max_tries: Tries of one exchange; refusals for a rate limit do not count.
         max_wait: The longest wait in seconds that a provider may ask for.
+        share: Whether processes of one account on this machine share what is declared.
         backoff_initial: The longest first wait between tries, seconds.
         backoff_max: The longest wait between tries, seconds.
         dedupe: Whether equal requests of a file are sent once.
@@ -33,6 +34,7 @@ class RunSettings:
     timeout: float = 600.0
     max_tries: int = 5
     max_wait: float = 3600.0
+    share: bool = True
     backoff_initial: float = 0.5
     backoff_max: float = 60.0
     dedupe: bool = False
@@ -75,6 +77,7 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "timeout": section.duration("timeout"),
         "max_wait": section.duration("max_wait"),
         "max_tries": section.take("max_tries", int),
+        "share": section.take("share", bool),
         "backoff_initial": backoff.duration("initial"),
         "backoff_max": backoff.duration("max"),
         "dedupe": section.take("dedupe", bool),
@@ -100,14 +103,14 @@ def default_cache(environment: Mapping[str, str]) -> Path:
 
 
 def run_from_environment(settings: RunSettings, environment: Mapping[str, str]) -> RunSettings:
-    """Read `BRIMLINE_TIMEOUT`, `BRIMLINE_MAX_WAIT` and `BRIMLINE_MAX_TRIES` over `settings`."""
-    for name in ("timeout", "max_wait", "max_tries"):
+    """Read `BRIMLINE_TIMEOUT`, `_MAX_WAIT`, `_MAX_TRIES` and `_SHARE` over `settings`."""
+    for name, read in _VARIABLES.items():
         variable = f"BRIMLINE_{name.upper()}"
         text = environment.get(variable, "").strip()
         if not text:
             continue
         try:
-            value = _whole(text) if name == "max_tries" else parse_duration(text)
+            value = read(text)
         except ConfigError as error:
             raise ConfigError(f"{variable}: {error}") from None
         settings = _updated(settings, {name: value}, "environment", f"{variable}: ")
@@ -125,3 +128,17 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise ConfigError(f"'{text}' is no whole number")
     return int(text)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ConfigError(f"'{text}' is neither 'true' nor 'false'")
+    return text.lower() == "true"
+
+
+_VARIABLES: dict[str, Callable[[str], Any]] = {
+    "timeout": parse_duration,
+    "max_wait": parse_duration,
+    "max_tries": _whole,
+    "share": _truth,
+}

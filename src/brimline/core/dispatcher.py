@@ -228,7 +228,7 @@ class Dispatcher:
         for ticket in (
             [small for lane in scope.lanes for small in lane.queue.smaller(large)] if now < due else []
         ):
-            answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+            answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)), is_passing=True)
             if isinstance(answer, Permit):
                 return ticket, answer
             if answer.when is not None and answer.when < min(until.when, due):

@@ -58,21 +58,26 @@ class Limiter:
             return max(when, -(-full // quota.amount))
         return when
 
-    def take(self, now: int, amount: int) -> int:
-        """Book `amount` at `now` and return the slot it is booked under, for `amend` and `move`."""
+    def take(self, now: int, amount: int) -> None:
+        """Book `amount` at `now`."""
         if self._full is not None:
             self._full = max(self._full, now * self.quota.amount) + amount * self.quota.window
-        return self._log.add(now, amount)
+        self._log.add(now, amount)
 
-    def amend(self, slot: int, change: int) -> None:
-        """Correct a booking: `change` more was used, or less if it is negative."""
+    def amend(self, at: int, change: int) -> None:
+        """Correct a booking of `at`: `change` more was used, or less if it is negative."""
         if self._full is not None:
             self._full += change * self.quota.window
-        self._log.amend(slot, change)
+        self._log.amend(at, change)
 
-    def move(self, slot: int, now: int, amount: int) -> int:
-        """Book what was booked under `slot` as gone only `now`, and return its new slot."""
-        return self._log.move(slot, now, amount)
+    def move(self, at: int, now: int, amount: int) -> None:
+        """Book what was booked at `at` as gone only `now`."""
+        self._log.amend(at, -amount)
+        self._log.add(now, amount)
+
+    def is_apart(self, one: int, other: int) -> bool:
+        """Whether it makes a difference at which of two times something is booked."""
+        return self._log.slot(one) != self._log.slot(other)
 
     def hold(self, until: int, amount: int) -> None:
         """Believe a server that says it is empty: `amount` may go at `until`, and then the flow resumes.
@@ -84,18 +89,18 @@ class Limiter:
             spare = max(0, quota.burst - amount)
             self._full = max(self._full, until * quota.amount + spare * quota.window)
 
-    def carry(self, now: int, gone: Iterable[tuple[int, int]]) -> list[int]:
-        """Book what left before this quota was declared, and return the slots.
+    def carry(self, now: int, gone: Iterable[tuple[int, int]] = ()) -> None:
+        """Book what left before this quota was declared.
 
         Args:
             now: When it is declared.
             gone: When and how much, in order of time. If that is more than the quota would have let go, it leaves
                 no more debt than one window's worth: the log holds back the rest.
         """
-        slots = [self.take(at, amount) for at, amount in gone]
+        for at, amount in gone:
+            self.take(at, amount)
         if self._full is not None:
             self._full = min(self._full, (now + self.quota.window) * self.quota.amount)
-        return slots
 
     def used(self, now: int) -> int:
         """Return how much has gone in the window that ends now."""
@@ -130,22 +135,22 @@ class _Log:
                 return slot + self._window
         raise ValueError(f"{amount} never fits into {self._amount}")
 
-    def add(self, now: int, amount: int) -> int:
-        slot = -(-now // self._grain) * self._grain
+    def slot(self, at: int) -> int:
+        """Return the time under which `at` is booked: never an earlier one."""
+        return -(-at // self._grain) * self._grain
+
+    def add(self, now: int, amount: int) -> None:
+        slot = self.slot(now)
         if slot not in self._amounts:
             self._insert(slot)
         self._amounts[slot] += amount
         self._sum += amount
-        return slot
 
-    def amend(self, slot: int, change: int) -> None:
+    def amend(self, at: int, change: int) -> None:
+        slot = self.slot(at)
         if slot in self._amounts:
             self._amounts[slot] += change
             self._sum += change
-
-    def move(self, slot: int, now: int, amount: int) -> int:
-        self.amend(slot, -amount)
-        return self.add(now, amount)
 
     def used(self, now: int) -> int:
         self._expire(now)

@@ -6,10 +6,12 @@ and latencies. The strictest holds.
 
 from collections.abc import Iterable, Sequence
 
+from brimline.core.books import Books, SharedBooks
 from brimline.core.learned import Learned
+from brimline.core.ledger import EVERY, NONE, Ledger
 from brimline.core.limiter import Limiter
 from brimline.core.past import Past
-from brimline.core.permit import CHARGED, NOTHING, Binding, Demand, NotUntil, Permit, Reason
+from brimline.core.permit import CHARGED, NOTHING, Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, Quota
 from brimline.core.tide import Tide
 from brimline.types import Advert, Usage
@@ -20,8 +22,9 @@ PLACES = {
     "input_tokens": Dimension.INPUT_TOKENS,
     "output_tokens": Dimension.OUTPUT_TOKENS,
 }
-
 """Where the amounts stand in a `Demand` of what replies and faults name."""
+
+_DIMENSIONS = {dimension.name.lower(): int(dimension) for dimension in Dimension}
 
 PLENTY = 0.5
 """A refusal while every advertised limit has more than this share left is no matter of limits."""
@@ -42,29 +45,47 @@ class LimitSet:
         quotas: What is declared; each becomes a limiter.
         concurrency: Attempts in flight at once, or None for any number.
         learned: Learns what nobody declares, or None: nothing is learned.
+        ledger: Where the processes that share what is declared write down what they book, or None: this is the only one.
     """
 
     __slots__ = (
-        "_closed", "_closed_until", "_leaving", "_out", "_past", "_patience", "_quotas", "_sent", "concurrency",
-        "counts_tokens", "in_flight", "learned", "limiters", "tides",
+        "_books", "_leaving", "_out", "_past", "_patience", "_quotas", "_sent", "concurrency", "counts_tokens", "in_flight",
+        "learned", "tides",
     )  # fmt: skip
 
     def __init__(
-        self, quotas: Sequence[Quota] = (), concurrency: int | None = None, *, learned: Learned | None = None
+        self,
+        quotas: Sequence[Quota] = (),
+        concurrency: int | None = None,
+        *,
+        learned: Learned | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        self.limiters = tuple(Limiter(quota) for quota in quotas)
+        self._books = (
+            Books(quotas)
+            if ledger is None
+            else SharedBooks(quotas, ledger, counts_slots=concurrency is not None)
+        )
         self.tides: dict[tuple[int, int | None], Tide] = {}
         self.learned = learned
         self.concurrency = concurrency
         self.in_flight = 0
         self._sent = NOTHING
-        self._closed_until = 0
-        self._closed: Binding = Reason("")
         self._leaving: dict[Permit, int] = {}
         self._out: dict[Permit, None] = {}
         self._past = Past()
         self.counts_tokens = False
         self._adopt(quotas)
+
+    @property
+    def limiters(self) -> tuple[Limiter, ...]:
+        """The state of each declared quota."""
+        return self._books.limiters
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes see what is booked here."""
+        return self._books.is_shared
 
     def impossible(self, demand: Demand) -> Quota | None:
         """Return the quota that can never hold `demand`, or None if it can be granted some day."""
@@ -76,19 +97,39 @@ class LimitSet:
             demand = demand._replace(**{quota.dimension.name.lower(): quota.amount})
         return demand
 
-    def acquire(self, now: int, demand: Demand) -> Permit | NotUntil:
+    def acquire(self, now: int, demand: Demand, *, is_passing: bool = False) -> Permit | NotUntil:
         """Take everything `demand` asks for, or nothing.
+
+        Args:
+            now: The present, ns.
+            demand: What is asked for.
+            is_passing: Whether it may go although another one waits, as it is smaller.
 
         Raises:
             ValueError: A quota can never hold the demand; ask `impossible` first.
         """
-        obstacle = self._crowded(now) or self._obstacle(now, demand)
-        return obstacle or self._take(now, demand)
+        books = self._books
+        busy = books.open(now)
+        if busy is not None:
+            return busy
+        if books.foreign is not NOTHING:
+            for (place, _), tide in self.tides.items():
+                tide.take(now, books.foreign[place])
+            books.foreign = NOTHING
+        answer = self._crowded(now) or self._obstacle(now, demand) or self._take(now, demand)
+        books.close(now, answer, is_passing=is_passing)
+        return answer
+
+    def publish(self, now: int) -> None:
+        """Tell the processes that share these limits what has happened since the last decision."""
+        self._books.publish(now)
 
     def _crowded(self, now: int) -> NotUntil | None:
         """Return why no more may be in flight, or None."""
-        if self.concurrency is not None and self.in_flight >= self.concurrency:
-            return NotUntil(None, Reason(f"concurrency {self.concurrency}"), is_slot=True)
+        if self.concurrency is not None:
+            lack = self._books.lacks_slot(now, self.concurrency, self.in_flight)
+            if lack is not None:
+                return lack
         if self.learned is not None:
             when = self.learned.crowd.earliest(now, self.in_flight)
             if when != now:
@@ -97,8 +138,12 @@ class LimitSet:
 
     def _obstacle(self, now: int, demand: Demand) -> NotUntil | None:
         """Return what holds `demand` back longest, or None if it may go now."""
-        latest, binding, is_size = self._closed_until, self._closed, False
-        for limiter in self.limiters:
+        books = self._books
+        latest, binding, is_size = books.closed_until, books.closed, False
+        claim = books.elsewhere(now)
+        if claim is not None and claim.when is not None and claim.when > latest:
+            latest, binding = claim.when, claim.by
+        for limiter in books.limiters:
             dimension = limiter.quota.dimension
             when = limiter.earliest(now, demand[dimension])
             if when > latest:
@@ -116,15 +161,15 @@ class LimitSet:
 
     def _take(self, now: int, demand: Demand) -> Permit:
         self.in_flight += 1
-        sent = self._sent = _plus(self._sent, demand)
-        slots = [limiter.take(now, demand[limiter.quota.dimension]) for limiter in self.limiters]
-        permit = Permit(demand, slots, now, self.in_flight, sent)
+        sent = self._sent = self._sent.plus(demand)
+        self._books.take(now, demand)
+        permit = Permit(demand, now, self.in_flight, sent)
         self._out[permit] = None
         for (place, _), tide in self.tides.items():
             tide.take(now, demand[place])
         if self.learned is not None:
             self.learned.take(now, permit)
-        if slots:
+        if self._books.limiters:
             self._leaving[permit] = now
         return permit
 
@@ -148,10 +193,7 @@ class LimitSet:
             self._move(now, permit)
 
     def _move(self, now: int, permit: Permit) -> None:
-        permit.at = now
-        for index, limiter in enumerate(self.limiters):
-            amount = permit.demand[limiter.quota.dimension]
-            permit.slots[index] = limiter.move(permit.slots[index], now, amount)
+        permit.at = self._books.move(permit.at, now, permit.demand)
 
     def settle(self, permit: Permit, usage: Usage | None) -> bool:
         """Replace the permit's estimate by what was used; without `usage` the estimate stands.
@@ -181,6 +223,7 @@ class LimitSet:
         """Give the permit's slot back."""
         permit.release()
         self.in_flight -= 1
+        self._books.release()
 
     def hold(self, until: int, demand: Demand, *, why: str, dimension: str | None = None) -> None:
         """Let nothing go before `until`, because the server says so; then the flow resumes at its rate.
@@ -191,13 +234,10 @@ class LimitSet:
             why: The server's reason, for people.
             dimension: The limit that ran out, where the server names it; else each limit is taken as empty.
         """
-        if until > self._closed_until:
-            self._closed_until, self._closed = until, Reason(why)
         if self.learned is not None:
             self.learned.hold(until)
-        for limiter in self.limiters:
-            if dimension is None or limiter.quota.dimension.name.lower() == dimension:
-                limiter.hold(until, demand[limiter.quota.dimension])
+        place = EVERY if dimension is None else _DIMENSIONS.get(dimension, NONE)
+        self._books.hold(until, demand, Reason(why), place)
 
     def hear(self, now: int, permit: Permit, adverts: Iterable[Advert]) -> bool:
         """Take what a reply advertises into account; return whether something may be possible earlier than before."""
@@ -252,41 +292,29 @@ class LimitSet:
     def restore(self, at: int, demand: Demand) -> None:
         """Book what an earlier process used at `at`. Call in order of time, before anything is acquired."""
         self._past.note(at, demand)
-        for limiter in self.limiters:
-            limiter.take(at, demand[limiter.quota.dimension])
+        self._books.restore(at, demand)
 
     def declare(self, now: int, quotas: Sequence[Quota], concurrency: int | None) -> None:
         """Replace what is declared. What left before counts in the new limits, and permits that are out stay good."""
-        known = {limiter.quota: index for index, limiter in enumerate(self.limiters)}
-        slots: dict[Permit, list[int]] = {permit: [] for permit in self._out}
-        limiters = []
-        for quota in quotas:
-            if (index := known.get(quota)) is not None:
-                limiters.append(self.limiters[index])
-                for permit, new in slots.items():
-                    new.append(permit.slots[index])
-            else:
-                limiters.append(self._succeed(now, quota, slots))
-        for permit, new in slots.items():
-            permit.slots = new
-        self.limiters = tuple(limiters)
+        self._books.publish(now)
+        known = {limiter.quota: limiter for limiter in self.limiters}
+        limiters = [known.get(quota) or self._successor(now, quota) for quota in quotas]
+        longest = max((quota.window for quota in quotas), default=0)
+        past = self._past.within(now, longest)
+        self._books.declare(now, limiters, past, holds=None if concurrency is None else self.in_flight)
         self.concurrency = concurrency
         if self.learned is not None:
             self.learned.declare(concurrency)
         self._adopt(quotas)
 
-    def _succeed(self, now: int, quota: Quota, slots: dict[Permit, list[int]]) -> Limiter:
-        """Return a limiter that knows what left before, and add the slots of the permits that are out."""
-        out = list(self._out)
-        gone = [(permit.at, permit.demand[quota.dimension]) for permit in out]
+    def _successor(self, now: int, quota: Quota) -> Limiter:
+        """Return a limiter that knows what left before."""
+        gone = [(permit.at, permit.demand[quota.dimension]) for permit in self._out]
         gone += [(at, amounts[quota.dimension]) for at, amounts in self._past.within(now, quota.window)]
-        order = sorted(range(len(gone)), key=lambda place: gone[place][0])
         limiter = Limiter(quota)
-        for place, slot in zip(order, limiter.carry(now, (gone[place] for place in order)), strict=True):
-            if place < len(out):
-                slots[out[place]].append(slot)
-        if self._closed_until > now:
-            limiter.hold(self._closed_until, 1)
+        limiter.carry(now, sorted(gone))
+        if self._books.closed_until > now:
+            limiter.hold(self._books.closed_until, 1)
         return limiter
 
     def _adopt(self, quotas: Sequence[Quota]) -> None:
@@ -297,22 +325,14 @@ class LimitSet:
         self._patience = min((quota.window for quota in quotas), default=0) // 2
 
     def _amend(self, permit: Permit, actual: Demand) -> bool:
-        eased = False
         for (place, _), tide in self.tides.items():
             if place == Dimension.OUTPUT_TOKENS:
                 tide.give(permit.demand[place] - actual[place])
-        for slot, limiter in zip(permit.slots, self.limiters, strict=True):
-            change = actual[limiter.quota.dimension] - permit.demand[limiter.quota.dimension]
-            if change:
-                limiter.amend(slot, change)
-                eased = eased or change < 0
-        return eased
+        places = [limiter.quota.dimension for limiter in self._books.limiters]
+        changes = [actual[place] - permit.demand[place] for place in places]
+        if any(changes):
+            self._books.amend(permit.at, actual.plus(permit.demand.negative()))
+        return min(changes, default=0) < 0
 
     def __repr__(self) -> str:
         return f"<LimitSet {self.in_flight} of {self.concurrency} in flight, {list(self.limiters)}>"
-
-
-def _plus(one: Demand, other: Demand) -> Demand:
-    return Demand(
-        one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3], one[4] + other[4]
-    )

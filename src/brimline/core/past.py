@@ -48,9 +48,7 @@ class _Span:
         slot = -(-at // self._grain) * self._grain
         known = self._amounts.get(slot)
         if known is not None:
-            amounts = Demand(
-                known[0] + amounts[0], known[1] + amounts[1], known[2] + amounts[2], known[3] + amounts[3]
-            )
+            amounts = known.plus(amounts)
         elif len(self._amounts) > 2 * GRAINS:
             self._forget()
         self._amounts[slot] = amounts

@@ -16,6 +16,16 @@ class Demand(NamedTuple):
     output_tokens: int = 0
     charged: int = 0
 
+    def plus(self, other: "Demand") -> "Demand":
+        """Return both together."""
+        return Demand(
+            self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3], self[4] + other[4]
+        )
+
+    def negative(self) -> "Demand":
+        """Return what gives it back."""
+        return Demand(-self[0], -self[1], -self[2], -self[3], -self[4])
+
 
 CHARGED = 4
 """The place of `charged` in a `Demand`."""
@@ -61,18 +71,16 @@ class Permit:
 
     Attributes:
         demand: What it was given for.
-        slots: What each limiter booked it under.
-        started: When, ns.
+        started: When it was given, ns.
         at: When it left as far as is known, ns.
         in_flight: How many were in flight with it.
         marks: How much had been let go with it in all.
     """
 
-    __slots__ = ("_released", "_settled", "at", "demand", "in_flight", "marks", "slots", "started")
+    __slots__ = ("_released", "_settled", "at", "demand", "in_flight", "marks", "started")
 
-    def __init__(self, demand: Demand, slots: list[int], started: int, in_flight: int, marks: Demand) -> None:
+    def __init__(self, demand: Demand, started: int, in_flight: int, marks: Demand) -> None:
         self.demand = demand
-        self.slots = slots
         self.started = self.at = started
         self.in_flight = in_flight
         self.marks = marks

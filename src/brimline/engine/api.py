@@ -41,6 +41,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     timeout: float | None = None,
     max_tries: int | None = None,
     max_wait: float | None = None,
+    share: bool | None = None,
     deadline: float | None = None,
     limit: int | None = None,
     retry: str = "transient",
@@ -74,6 +75,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one request (5); refusals for a rate limit do not count.
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        share: Whether other processes of this account on this machine share the declared limits (yes).
         deadline: Seconds for the run; then nothing more is sent.
         limit: Send at most so many requests.
         retry: Which failed rows are sent again: `transient`, `all` or `none`.
@@ -105,6 +107,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         max_wait=max_wait,
         cache=cache,
         cache_size=cache_size,
+        share=share,
         on_progress=on_progress,
     )
     models = (model,) if isinstance(model, str) else tuple(model or ())

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from brimline.core.time import SECOND
+
 
 class Clock:
     """Nanoseconds of the running loop's clock, and how they relate to Unix time."""
@@ -18,6 +20,15 @@ class Clock:
     def wall(self) -> int:
         """Return Unix time, ns, as it was when the clock was made plus what has passed since."""
         return self.epoch + self.now()
+
+    @property
+    def offset(self) -> int:
+        """Return what is to be added for the machine's monotonic clock, which all processes read alike, ns.
+
+        The loops that there are read that very clock, but some keep the time at which a turn began.
+        """
+        offset = time.monotonic_ns() - self.now()
+        return 0 if abs(offset) < SECOND else offset
 
 
 def ticks() -> float:

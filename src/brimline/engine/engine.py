@@ -18,6 +18,7 @@ from brimline.engine.live import LiveEndpoint
 from brimline.engine.progress import Progress, progress_of
 from brimline.engine.pump import Pump
 from brimline.engine.run import Run
+from brimline.engine.sharing import Account
 from brimline.engine.simulator import SimulatorProcess
 from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
 from brimline.errors import ConfigError, UsageError
@@ -51,6 +52,7 @@ class Engine:
         max_wait: The longest wait in seconds that a provider may ask for (3600).
         cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
         cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
+        share: Whether other processes of this account on this machine share the declared limits (yes).
         on_progress: Called a few times a second with how things stand while something runs.
         rng: For jitter; give one to repeat a run exactly.
         connect: Makes the live endpoint of that name, instead of what the configuration says; for what is no HTTP.
@@ -71,6 +73,7 @@ class Engine:
         max_wait: float | None = None,
         cache: bool | str | Path | None = None,
         cache_size: int | str | None = None,
+        share: bool | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         rng: random.Random | None = None,
         connect: Callable[[str], Awaitable[LiveEndpoint]] | None = None,
@@ -81,6 +84,7 @@ class Engine:
             "max_wait": max_wait,
             "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
             "cache_size": None if cache_size is None else parse_size(cache_size),
+            "share": share,
         }
         rules = [
             LimitRule(pattern=model, quotas=parse_quotas(text)) for model, text in (limits or {}).items()
@@ -254,7 +258,7 @@ class Engine:
             )
 
     async def open_lane(
-        self, run: Run, model: str, restore: Callable[[LimitSet], None] | None = None
+        self, run: Run, model: str, restore: Callable[[LimitSet, int | None], None] | None = None
     ) -> Lane:
         """Open a lane of `run` for `model`; its endpoint is made ready first.
 
@@ -308,7 +312,7 @@ class Engine:
             self._simulators.append(simulator)
             base_url = await simulator.start(endpoint.options.get("scenario"))
         transport = HttpTransport(base_url, provider.headers(key, endpoint.options))
-        return LiveEndpoint(provider, transport, key)
+        return LiveEndpoint(provider, transport, key, Account.of(endpoint, key))
 
     async def _tick(self, on_progress: Callable[[Progress], None]) -> None:
         while True:

@@ -226,12 +226,17 @@ class Execution:
         )
 
     def _restorer(self, model: str) -> Any:
-        """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them."""
+        """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them.
+
+        What the ledger that processes share has held since it happened is not booked twice.
+        """
         config, epoch = self._engine.config, self._clock.epoch
         endpoint, scope = model.partition("/")[0], config.limits(model).scope
 
-        def restore(limits: LimitSet) -> None:
+        def restore(limits: LimitSet, since: int | None) -> None:
             for used in self._prepared.history.recent:
+                if used.shared and since is not None and since <= used.at:
+                    continue
                 if used.model.partition("/")[0] == endpoint and config.limits(used.model).scope == scope:
                     tokens = used.input_tokens + used.output_tokens
                     demand = Demand(used.requests, tokens, used.input_tokens, used.output_tokens)

@@ -111,7 +111,10 @@ class FileSink(Sink):
     def started(self, attempt: Attempt) -> None:
         """Note that an attempt is about to leave."""
         ticket = attempt.ticket
-        self._numbers[attempt] = self._attempts.start(self._clock.wall(), ticket.request, ticket.demand)
+        shared = ticket.lane.scope.limits.is_shared
+        self._numbers[attempt] = self._attempts.start(
+            self._clock.wall(), ticket.request, ticket.demand, shared=shared
+        )
 
     def ended(self, attempt: Attempt, result: Response | Fault) -> None:
         """Note how an attempt ended."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from brimline.core.lane import Attempt
 from brimline.data.media import MediaError, embed
+from brimline.engine.sharing import Account
 from brimline.providers import Provider
 from brimline.transport import Transport
 from brimline.types import Fault, FaultKind, Response, Secret
@@ -21,10 +22,14 @@ class LiveEndpoint:
         provider: Its dialect.
         transport: The way to it.
         key: Its credential, to keep it out of what the server says.
+        account: Whose limits hold there; None: nobody shares them.
     """
 
-    def __init__(self, provider: Provider, transport: Transport, key: Secret | None) -> None:
+    def __init__(
+        self, provider: Provider, transport: Transport, key: Secret | None, account: Account | None = None
+    ) -> None:
         self.provider = provider
+        self.account = account
         self._transport = transport
         self._key = key
 

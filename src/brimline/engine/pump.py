@@ -18,6 +18,7 @@ from brimline.engine.clock import Clock
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.meter import Meter
 from brimline.engine.run import Run
+from brimline.engine.sharing import Sharing
 from brimline.engine.wake import Wake
 from brimline.errors import RunError, UsageError
 from brimline.store.appender import FULL, RETRY
@@ -50,6 +51,8 @@ class Pump:
             epoch=self.clock.epoch,
         )
         self._wake = Wake()
+        self._sharing = Sharing(self.clock, config.environment) if config.run.share else None
+        self._shared: list[LimitSet] = []
         self._endpoints: dict[str, LiveEndpoint] = {}
         self._sending: dict[Attempt, asyncio.Task[None]] = {}
         self._starting: list[Attempt] = []
@@ -68,7 +71,7 @@ class Pump:
         model: str,
         limits: ModelLimits,
         endpoint: LiveEndpoint,
-        restore: Callable[[LimitSet], None] | None = None,
+        restore: Callable[[LimitSet, int | None], None] | None = None,
     ) -> Lane:
         """Open a lane of `run` for `model`.
 
@@ -77,7 +80,8 @@ class Pump:
             model: The model reference.
             limits: What is declared for it.
             endpoint: What answers it.
-            restore: Books in new limits what earlier processes used.
+            restore: Books in new limits what earlier processes used; it is told since when, in Unix time, what was
+                booked is known anyway.
 
         Raises:
             RunError: The pump has failed.
@@ -86,13 +90,15 @@ class Pump:
             raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
 
         def make() -> LimitSet:
-            made = LimitSet(
-                limits.quotas,
-                limits.concurrency,
-                learned=Learned(limits.concurrency, is_paced=bool(limits.quotas)),
-            )
+            ledger = None
+            if self._sharing is not None and endpoint.account is not None:
+                ledger = self._sharing.ledger(endpoint.account, model, limits)
+            learned = Learned(limits.concurrency, is_paced=bool(limits.quotas))
+            made = LimitSet(limits.quotas, limits.concurrency, learned=learned, ledger=ledger)
+            if ledger is not None:
+                self._shared.append(made)
             if restore is not None:
-                restore(made)
+                restore(made, None if ledger is None else ledger.since())
             return made
 
         name = model.partition("/")[0]
@@ -176,6 +182,9 @@ class Pump:
                 task.cancel()
             await asyncio.wait(self._tasks)
         await asyncio.wait([self._main])
+        self._publish()
+        if self._sharing is not None:
+            self._sharing.close()
 
     async def _pump(self) -> None:
         """Start whatever the limits allow. Awaits nothing but its own wake-up."""
@@ -208,8 +217,14 @@ class Pump:
         except Exception as error:  # noqa: BLE001  a sink's failure is its run's
             self._fail(run, error)
 
+    def _publish(self) -> None:
+        """Tell the processes that share limits what has happened since the last start."""
+        for limits in self._shared:
+            limits.publish(self.clock.now())
+
     def _launch(self) -> None:
         """Let the started attempts leave, once it is written down that they do. A full disk keeps its run's here."""
+        self._publish()
         noted, self._noted = self._noted, set()
         self._noted |= {run for run in noted if not self._flush(run)}
         starting, self._starting = self._starting, []

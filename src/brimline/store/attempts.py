@@ -20,7 +20,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_defaults=True):
-    """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them."""
+    """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them.
+
+    `shared`: it stands in a ledger that processes share, too.
+    """
 
     at: int
     number: int
@@ -30,6 +33,7 @@ class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_de
     input_tokens: int = 0
     output_tokens: int = 0
     repeat: int | None = None
+    shared: bool = False
 
 
 class End(msgspec.Struct, tag_field="what", tag="end", frozen=True):
@@ -61,12 +65,12 @@ class AttemptsLog:
         self._number = 0
         self._add(Begin(at, os.getpid()))
 
-    def start(self, at: int, request: Request, demand: Demand) -> int:
+    def start(self, at: int, request: Request, demand: Demand, *, shared: bool = False) -> int:
         """Note that a request is about to leave, and return its number; `flush` before it does."""
         self._number += 1
         tokens = demand.input_tokens, demand.output_tokens
         identity = request.id, request.key, request.model
-        self._add(Intent(at, self._number, *identity, *tokens, request.repeat))
+        self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared))
         return self._number
 
     def end(self, at: int, number: int, status: str, tokens: tuple[int, int] | None) -> None:
@@ -98,10 +102,11 @@ class AttemptsLog:
 
 @dataclass(slots=True)
 class Used:
-    """What left at one time for one model, as far as quotas count it."""
+    """What left at one time for one model, as far as quotas count it; `shared`: it stands in a shared ledger, too."""
 
     at: int
     model: str
+    shared: bool = False
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -159,13 +164,14 @@ class _Recent:
     def __init__(self, since: int, grain: int) -> None:
         self._since = since
         self._grain = grain
-        self._used: dict[tuple[int, str], Used] = {}
+        self._used: dict[tuple[int, str, bool], Used] = {}
 
     def add(self, intent: Intent, end: End | None) -> None:
         """Add an attempt; what it used stands in its end, or else in its intent."""
         if intent.at < self._since:
             return
-        used = self._used.setdefault((intent.at // self._grain, intent.model), Used(intent.at, intent.model))
+        what = intent.model, intent.shared
+        used = self._used.setdefault((intent.at // self._grain, *what), Used(intent.at, *what))
         used.at = max(used.at, intent.at)
         used.requests += 1
         is_known = end is not None and end.input_tokens is not None and end.output_tokens is not None
