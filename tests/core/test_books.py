@@ -51,6 +51,10 @@ class FakeLedger:
         self.log.entries += entries
         self._read = len(self.log.entries)
 
+    def rewind(self, window):
+        self._generation = -1
+        return HOUR
+
     def is_alive(self, member):
         return member not in self.log.dead
 
@@ -223,6 +227,33 @@ def test_what_happens_while_another_one_writes_is_not_lost():
     assert isinstance(other.acquire(0, Demand()), NotUntil)
     one.publish(1)
     assert isinstance(other.acquire(1, Demand()), Permit)
+
+
+def test_a_quota_that_is_declared_later_knows_what_left_elsewhere():
+    _, (one, other) = members(2, "600/min")
+    for number in range(5):
+        assert isinstance(other.acquire(number * SECOND, Demand()), Permit)
+    permit = one.acquire(5 * SECOND, Demand())
+    one.declare(5 * SECOND, parse_quotas("7/h burst 7"), None)
+    one.settle(permit, None)
+    assert isinstance(one.acquire(6 * SECOND, Demand()), Permit)
+    refused = one.acquire(6 * SECOND, Demand())
+    assert refused.when >= HOUR
+
+
+def test_a_concurrency_that_is_declared_later_is_shared():
+    _, (one, other) = members(2, "600/min")
+    permit = one.acquire(0, Demand())
+    one.declare(0, (), 2)
+    other.declare(0, (), 2)
+    one.publish(0)
+    assert isinstance(other.acquire(1, Demand()), Permit)
+    assert "other processes" in other.acquire(1, Demand()).by.words
+    one.settle(permit, None)
+    one.release(permit)
+    one.publish(2)
+    assert isinstance(other.acquire(2, Demand()), Permit)
+    assert other.acquire(2, Demand()).when is None
 
 
 # Fairness.

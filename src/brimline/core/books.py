@@ -13,7 +13,7 @@ What is written besides bookings, and why:
   the next one, and those who have not waited as long stand back. A claim ends by itself soon after its moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from brimline.core.ledger import EVERY, Entry, Kind, Ledger
 from brimline.core.limiter import Limiter
@@ -54,7 +54,6 @@ class Books:
     """
 
     def __init__(self, quotas: Sequence[Quota]) -> None:
-        self._quotas = quotas
         self.limiters = tuple(Limiter(quota) for quota in quotas)
         self.closed_until = 0
         self.closed: Binding = Reason("")
@@ -93,10 +92,11 @@ class Books:
             if amount := change[limiter.quota.dimension]:
                 limiter.amend(at, amount)
 
-    def move(self, at: int, to: int, demand: Demand) -> None:
-        """Count what was booked at `at` as gone only at `to`."""
+    def move(self, at: int, to: int, demand: Demand) -> int:
+        """Count what was booked at `at` as gone only at `to`, and return when it counts as gone."""
         for limiter in self.limiters:
             limiter.move(at, to, demand[limiter.quota.dimension])
+        return to
 
     def hold(self, until: int, demand: Demand, why: Binding, place: int) -> None:
         """Let nothing go before `until`; the limit of `place` (or EVERY, or NONE) is empty then but for `demand`."""
@@ -109,6 +109,24 @@ class Books:
     def restore(self, at: int, demand: Demand) -> None:
         """Book what an earlier process used."""
         self.take(at, demand)
+
+    def declare(
+        self,
+        now: int,  # noqa: ARG002
+        limiters: Iterable[Limiter],
+        past: Iterable[tuple[int, Demand]],  # noqa: ARG002
+        *,
+        holds: int | None,  # noqa: ARG002
+    ) -> None:
+        """Replace the quotas.
+
+        Args:
+            now: The present, ns.
+            limiters: The new ones, which know what left from here.
+            past: That, with what several quotas may count.
+            holds: How many attempts are in flight, if a concurrency is declared.
+        """
+        self.limiters = tuple(limiters)
 
     def publish(self, now: int) -> None:
         """Tell others what has happened since the last decision."""
@@ -162,6 +180,9 @@ class SharedBooks(Books):
             self._apply(now, entry)
             if entry.kind == Kind.TAKE and not news.whole:
                 self.foreign = self.foreign.plus(entry.demand)
+        if news.whole:
+            for limiter in self.limiters:
+                limiter.carry(now)
         if self._pending:
             self._written, self._pending = self._pending, []
             for entry in self._written:
@@ -207,9 +228,12 @@ class SharedBooks(Books):
         """Correct what was booked at `at`, with the next decision."""
         self._pending.append(Entry(Kind.AMEND, self._me, at, demand=change))
 
-    def move(self, at: int, to: int, demand: Demand) -> None:
-        """Count what was booked at `at` as gone only at `to`, with the next decision."""
+    def move(self, at: int, to: int, demand: Demand) -> int:
+        """Count what was booked at `at` as gone only at `to`, with the next decision, if that makes a difference."""
+        if not any(limiter.is_apart(at, to) for limiter in self.limiters):
+            return at
         self._pending.append(Entry(Kind.MOVE, self._me, at, to, demand=demand))
+        return to
 
     def hold(self, until: int, demand: Demand, why: Binding, place: int) -> None:
         """Let nothing go before `until`, nor anywhere else."""
@@ -225,6 +249,23 @@ class SharedBooks(Books):
         """Book what an earlier process used and this ledger does not know; it stays here."""
         self._restored.append((at, demand))
         super().take(at, demand)
+
+    def declare(
+        self,
+        now: int,
+        limiters: Iterable[Limiter],
+        past: Iterable[tuple[int, Demand]],
+        *,
+        holds: int | None,
+    ) -> None:
+        """Replace the quotas; what left elsewhere is read in the ledger before the next decision."""
+        super().declare(now, limiters, past, holds=holds)
+        known = self._ledger.rewind(max((limiter.quota.window for limiter in self.limiters), default=0))
+        self._restored += [(at, demand) for at, demand in past if at < now - known]
+        if self._counts_slots != (holds is not None):
+            self._counts_slots = holds is not None
+            held = holds if holds is not None else -self._slots.get(self._me, 0)
+            self._pending.append(Entry(Kind.AMEND, self._me, 0, slots=held))
 
     def publish(self, now: int) -> None:
         """Write down what has happened, if the ledger can be opened; else it is written with the next decision."""
@@ -272,7 +313,7 @@ class SharedBooks(Books):
 
     def _begin_again(self) -> None:
         """Forget everything but what nobody else knows: the whole ledger is read once more."""
-        self.limiters = tuple(Limiter(quota) for quota in self._quotas)
+        self.limiters = tuple(Limiter(limiter.quota) for limiter in self.limiters)
         self._slots.clear()
         self._claims.clear()
         for at, demand in self._restored:

@@ -106,10 +106,10 @@ class Used:
 
     at: int
     model: str
-    shared: bool = False
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,8 @@ class _Recent:
         """Add an attempt; what it used stands in its end, or else in its intent."""
         if intent.at < self._since:
             return
-        what = intent.model, intent.shared
-        used = self._used.setdefault((intent.at // self._grain, *what), Used(intent.at, *what))
+        grain = intent.at // self._grain, intent.model, intent.shared
+        used = self._used.setdefault(grain, Used(intent.at, intent.model, shared=intent.shared))
         used.at = max(used.at, intent.at)
         used.requests += 1
         is_known = end is not None and end.input_tokens is not None and end.output_tokens is not None

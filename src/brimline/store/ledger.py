@@ -94,9 +94,7 @@ class FileLedger:
     def __init__(self, path: Path, around: Surroundings, window: int) -> None:
         self._path = path
         self._around = around
-        self._horizon = (
-            window + window // 1000 + SECOND
-        )  # limiters round up by 1/4096, and wait for the network
+        self._horizon = _horizon(window)
         self._fd: int | None = None
         self._end = 0
         self._born = 0
@@ -134,6 +132,13 @@ class FileLedger:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError as error:
             self._lose(error.strerror or str(error))
+
+    def rewind(self, window: int) -> int:
+        """Read the file from its beginning with the next look; return how far back it holds everything, ns."""
+        before = self._horizon
+        self._horizon = max(before, _horizon(window))
+        self._end = 0
+        return before
 
     def since(self) -> int | None:
         """Return since when, Unix time in ns, the file holds what was booked in it; None: nobody knows."""
@@ -276,6 +281,11 @@ def _write(fd: int, data: bytes, at: int) -> None:
     """Write all of it, or fail."""
     if os.pwrite(fd, data, at) < len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _horizon(window: int) -> int:
+    """Return how old entries may matter: limiters round up by 1/4096, and allow for the network."""
+    return window + window // 1000 + SECOND
 
 
 def _pack_header(header: Header) -> bytes:
