@@ -28,6 +28,7 @@ CASES = (
     "memory",
     "resume",
     "efficiency",
+    "sharing",
     "paper",
     "lanes",
     "slowapi",

@@ -107,7 +107,8 @@ def _await(process: subprocess.Popen[bytes], timeout: float) -> resource.struct_
 def clean_environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment without what would steer brimline, Python or a proxy."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
-    return {**kept, "XDG_CONFIG_HOME": str(folder / "config"), **(extra or {})}
+    own = {"XDG_CONFIG_HOME": str(folder / "config"), "BRIMLINE_SHARE_FOLDER": str(folder / "shares")}
+    return {**kept, **own, **(extra or {})}
 
 
 def _text(file: Any) -> str:
