@@ -156,6 +156,7 @@ class SharedBooks(Books):
         self._me = ledger.member
         self._counts_slots = counts_slots
         self._pending: list[Entry] = []
+        self._released = 0
         self._written: list[Entry] = []
         self._restored: list[tuple[int, Demand]] = []
         self._slots: dict[int, int] = {}
@@ -183,6 +184,9 @@ class SharedBooks(Books):
         if news.whole:
             for limiter in self.limiters:
                 limiter.carry(now)
+        if self._released:
+            self._pending.append(Entry(Kind.AMEND, self._me, 0, slots=-self._released))
+            self._released = 0
         if self._pending:
             self._written, self._pending = self._pending, []
             for entry in self._written:
@@ -243,7 +247,7 @@ class SharedBooks(Books):
     def release(self) -> None:
         """Tell others that a slot is free, with the next decision."""
         if self._counts_slots:
-            self._pending.append(Entry(Kind.AMEND, self._me, 0, slots=-1))
+            self._released += 1
 
     def restore(self, at: int, demand: Demand) -> None:
         """Book what an earlier process used and this ledger does not know; it stays here."""
@@ -269,7 +273,7 @@ class SharedBooks(Books):
 
     def publish(self, now: int) -> None:
         """Write down what has happened, if the ledger can be opened; else it is written with the next decision."""
-        if self._pending and self.open(now) is None:
+        if (self._pending or self._released) and self.open(now) is None:
             self._write()
 
     def _write(self) -> None:

@@ -100,29 +100,32 @@ def condense(entries: Iterable[Entry], now: int, horizon: int) -> list[Entry]:
     sums: dict[int, Demand] = {}
     slots: dict[int, int] = {}
     kept: list[Entry] = []
+    start = now - horizon
     for entry in entries:
-        if entry.slots:
-            slots[entry.member] = slots.get(entry.member, 0) + entry.slots
-        if max(entry.at, entry.until) <= now - horizon or entry.kind == Kind.CLAIM:
+        kind, member, at, until, change, _, demand = entry
+        if change:
+            slots[member] = slots.get(member, 0) + change
+        if at <= start and until <= start:
             continue
-        if entry.kind == Kind.HOLD:
+        if kind == Kind.MOVE:
+            _add(sums, _grain(at, now), demand.negative())
+            _add(sums, _grain(until, now), demand)
+        elif kind == Kind.HOLD:
             kept.append(entry)
-        elif entry.kind == Kind.MOVE:
-            _add(sums, _grain(entry.at, now), entry.demand.negative())
-            _add(sums, _grain(entry.until, now), entry.demand)
-        else:
-            _add(sums, _grain(entry.at, now), entry.demand)
+        elif kind != Kind.CLAIM:
+            _add(sums, _grain(at, now), demand)
     booked = [
         Entry(Kind.TAKE, 0, at, demand=demand)
         for at, demand in sorted(sums.items())
-        if at > now - horizon and demand != NOTHING
+        if at > start and demand != NOTHING
     ]
     held = [Entry(Kind.AMEND, member, now, slots=count) for member, count in slots.items() if count]
     return [*booked, *kept, *held]
 
 
 def _add(sums: dict[int, Demand], at: int, demand: Demand) -> None:
-    sums[at] = sums.get(at, NOTHING).plus(demand)
+    known = sums.get(at)
+    sums[at] = demand if known is None else known.plus(demand)
 
 
 def _grain(at: int, now: int) -> int:

@@ -23,7 +23,7 @@ from brimline.core.time import SECOND
 MAGIC = b"brimshr1"
 """Changes with the format."""
 
-SPAN = 2048
+SPAN = 8192
 """So many entries are added before the file is made shorter."""
 
 BLOCK = 4096
