@@ -1,4 +1,4 @@
-"""Processes that share a ledger decide together as one would: never over, none starved, nothing kept by the dead."""
+"""Processes that share a daybook decide together as one would: never over, none starved, nothing kept by the dead."""
 
 import random
 
@@ -6,7 +6,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from brimline.core.books import CLAIMED, GRACE, LONGEST_CLAIM
-from brimline.core.ledger import Entry, Kind, News, condense
+from brimline.core.daybook import Entry, Kind, News, condense
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import parse_quotas
@@ -26,7 +26,7 @@ class Log:
         self.generation += 1
 
 
-class FakeLedger:
+class FakeDaybook:
     """A member's view of the log."""
 
     is_kept = True
@@ -62,7 +62,9 @@ class FakeLedger:
 def members(count, text, concurrency=None):
     log = Log()
     quotas = parse_quotas(text) if text else ()
-    return log, [LimitSet(quotas, concurrency, ledger=FakeLedger(log, number + 1)) for number in range(count)]
+    return log, [
+        LimitSet(quotas, concurrency, daybook=FakeDaybook(log, number + 1)) for number in range(count)
+    ]
 
 
 def most_in_any_window(gone, window, place=0):
@@ -208,7 +210,7 @@ def test_what_others_send_is_taken_off_what_is_advertised():
     assert "advertised" in refused.by.words
 
 
-def test_a_ledger_in_which_another_one_writes_is_tried_again_soon():
+def test_a_daybook_in_which_another_one_writes_is_tried_again_soon():
     log, (one, _) = members(2, "600/min")
     log.is_busy = True
     refused = one.acquire(5, Demand())
@@ -372,11 +374,11 @@ def test_a_single_slot_goes_round():
     assert sum(granted) >= 0.9 * 60 / 0.25
 
 
-# A shorter ledger.
+# A shorter daybook.
 
 
 @given(st.lists(st.tuples(st.integers(0, 5 * SECOND), st.integers(1, 900)), max_size=60), st.integers(0, 60))
-def test_a_condensed_ledger_limits_no_less(steps, when):
+def test_a_condensed_daybook_limits_no_less(steps, when):
     """Who begins with it grants nothing that one who was there from the beginning would not."""
     log, (old, _) = members(2, "30/min, 1000 tokens/min")
     now = 0
@@ -385,7 +387,7 @@ def test_a_condensed_ledger_limits_no_less(steps, when):
         old.acquire(now, Demand(1, tokens))
     now += when * SECOND
     log.condense(now, HOUR)
-    new = LimitSet(parse_quotas("30/min, 1000 tokens/min"), ledger=FakeLedger(log, 7))
+    new = LimitSet(parse_quotas("30/min, 1000 tokens/min"), daybook=FakeDaybook(log, 7))
     look(new, now)
     for tokens in (1, 100, 900):
         demand = Demand(1, tokens)
@@ -393,7 +395,7 @@ def test_a_condensed_ledger_limits_no_less(steps, when):
         assert refused is not None or old._obstacle(now, demand) is None
 
 
-def test_a_condensed_ledger_is_bounded():
+def test_a_condensed_daybook_is_bounded():
     entries = [Entry(Kind.TAKE, 1, at * SECOND // 50, demand=Demand()) for at in range(200_000)]
     short = condense(entries, 4000 * SECOND, 2 * HOUR)
     assert len(short) < 50_000
@@ -401,7 +403,7 @@ def test_a_condensed_ledger_is_bounded():
     assert condense(entries, 4000 * SECOND, MINUTE)[0].at > 3940 * SECOND
 
 
-def test_what_is_known_here_only_survives_a_shorter_ledger():
+def test_what_is_known_here_only_survives_a_shorter_daybook():
     log, (one, other) = members(2, "2/min")
     one.restore(0, Demand())
     assert isinstance(one.acquire(SECOND, Demand()), Permit | NotUntil)

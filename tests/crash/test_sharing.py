@@ -67,7 +67,7 @@ def test_a_kill_and_an_immediate_resume_beside_another_run_are_never_over(tmp_pa
 @pytest.mark.real_time
 @pytest.mark.timeout(60)
 def test_what_a_killed_run_has_sent_is_booked_once(tmp_path, simulator):
-    """It stands in the ledger and in the attempts log; booked twice it would leave no room for the rest."""
+    """It stands in the daybook and in the attempts log; booked twice it would leave no room for the rest."""
     server, cli = simulator(OPEN), Cli(tmp_path)
     one, two = (
         (*prepare(cli, server.url, name, 25)[:-1], "60/min burst 60", "--concurrency", 2)
@@ -114,15 +114,15 @@ def test_a_folder_that_cannot_be_used_is_said_once(tmp_path, simulator):
 
 @pytest.mark.real_time
 @pytest.mark.timeout(60)
-def test_a_ledger_tells_nobody_whose_it_is(tmp_path, simulator):
+def test_a_daybook_tells_nobody_whose_it_is(tmp_path, simulator):
     server = simulator(OPEN)
     cli = Cli(tmp_path, LAB_KEY="sk-very-secret")
     command = prepare(cli, server.url, "one", 3)
     text = f'[endpoints.lab]\nbase_url = "{server.url}"\nkey = "env:LAB_KEY"\n'
     (tmp_path / "brimline.toml").write_text(text)
     assert cli(*command).returncode == 0
-    (ledger,) = (tmp_path / "shares").iterdir()
-    everything = ledger.name.encode() + ledger.read_bytes()
+    (daybook,) = (tmp_path / "shares").iterdir()
+    everything = daybook.name.encode() + daybook.read_bytes()
     assert b"secret" not in everything
     assert b"lab" not in everything
     assert b"127.0.0.1" not in everything

@@ -1,4 +1,4 @@
-"""Ledgers in files: what one process writes the others read, whatever dies, fills up or is removed meanwhile."""
+"""Daybooks in files: what one process writes the others read, whatever dies, fills up or is removed meanwhile."""
 
 import multiprocessing
 import os
@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from brimline.core.ledger import Entry, Kind
+from brimline.core.daybook import Entry, Kind
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import parse_quotas
 from brimline.core.time import DAY, MINUTE, SECOND
-from brimline.store import ledger as module
+from brimline.store import daybook as module
 from brimline.store import shares
 from brimline.store.shares import ShareFolder
 
@@ -29,8 +29,8 @@ class Process:
             path, now=lambda: self.time, wall=lambda: 10**18 + self.time, lost=self.lost.append, offset=offset
         )
 
-    def ledger(self, name="x", window=MINUTE):
-        return self.folder.ledger(name, window=window)
+    def daybook(self, name="x", window=MINUTE):
+        return self.folder.daybook(name, window=window)
 
 
 @pytest.fixture
@@ -42,23 +42,23 @@ def take(at, amount=1, member=1):
     return Entry(Kind.TAKE, member, at, demand=Demand(amount, 5, 3, 2, 9))
 
 
-def write(ledger, *entries):
-    news = ledger.open()
-    ledger.close(entries)
+def write(daybook, *entries):
+    news = daybook.open()
+    daybook.close(entries)
     return [*news.entries]
 
 
-def read(ledger):
-    return write(ledger)
+def read(daybook):
+    return write(daybook)
 
 
 def file(path):
-    (found,) = path.glob("*.ledger")
+    (found,) = path.glob("*.daybook")
     return found
 
 
 def test_what_one_writes_the_other_reads_once(path):
-    one, other = Process(path).ledger(), Process(path).ledger()
+    one, other = Process(path).daybook(), Process(path).daybook()
     entries = [take(5), Entry(Kind.HOLD, 2, 0, 77, slots=-3, place=-2, demand=Demand(1, 2, 3, 4, 5))]
     assert write(one, *entries) == []
     assert read(other) == entries
@@ -69,7 +69,7 @@ def test_what_one_writes_the_other_reads_once(path):
 
 def test_clocks_that_differ_are_translated(path):
     """Loops may count from anywhere; the machine's clock is what they have in common."""
-    one, other = Process(path).ledger(), Process(path, offset=1000).ledger()
+    one, other = Process(path).daybook(), Process(path, offset=1000).daybook()
     write(one, take(5000))
     assert read(other)[0].at == 4000
     write(other, take(4001))
@@ -77,7 +77,7 @@ def test_clocks_that_differ_are_translated(path):
 
 
 def test_nobody_else_may_look_into_it(path):
-    write(Process(path).ledger())
+    write(Process(path).daybook())
     assert path.stat().st_mode & 0o777 == 0o700
     assert all(entry.stat().st_mode & 0o777 == 0o600 for entry in path.iterdir())
 
@@ -97,7 +97,7 @@ def test_a_folder_that_is_a_link_is_not_used(path, tmp_path):
 
 
 def test_while_one_decides_the_other_does_not_wait(path):
-    one, other = Process(path).ledger(), Process(path).ledger()
+    one, other = Process(path).daybook(), Process(path).daybook()
     read(other)
     one.open()
     assert other.open() is None
@@ -106,63 +106,63 @@ def test_while_one_decides_the_other_does_not_wait(path):
 
 
 def test_a_process_that_was_stopped_with_the_lock_does_not_hold_up_others_for_long(path):
-    one, waiting = Process(path).ledger(), Process(path)
-    ledger = waiting.ledger()
+    one, waiting = Process(path).daybook(), Process(path)
+    daybook = waiting.daybook()
     one.open()
-    assert ledger.open() is None
+    assert daybook.open() is None
     waiting.time += 3 * SECOND
-    assert ledger.open() is not None
-    assert not ledger.is_kept
+    assert daybook.open() is not None
+    assert not daybook.is_kept
     assert waiting.lost == ["a process that was stopped holds the lock"]
-    ledger.close([take(1)])
-    assert read(ledger) == []
+    daybook.close([take(1)])
+    assert read(daybook) == []
 
 
 @pytest.mark.parametrize("cut", range(1, 64, 7))
 def test_a_torn_entry_is_overwritten(path, cut):
-    one, other = Process(path).ledger(), Process(path).ledger()
+    one, other = Process(path).daybook(), Process(path).daybook()
     write(one, take(1), take(2))
     os.truncate(file(path), file(path).stat().st_size - cut)
     assert read(other) == [take(1)]
     write(other, take(3))
-    assert read(Process(path).ledger()) == [take(1), take(3)]
+    assert read(Process(path).daybook()) == [take(1), take(3)]
 
 
 @pytest.mark.parametrize("header", [b"", b"brimshr1 of another", b"x" * 64, b"brimshr0" + bytes(56)])
-def test_a_file_that_is_no_ledger_or_another_format_is_begun_anew(path, header):
-    ledger = Process(path).ledger()
-    (path / "x.ledger").write_bytes(header + b"rest" * 64)
-    assert write(ledger, take(1)) == []
-    assert read(Process(path).ledger()) == [take(1)]
+def test_a_file_that_is_no_daybook_or_another_format_is_begun_anew(path, header):
+    daybook = Process(path).daybook()
+    (path / "x.daybook").write_bytes(header + b"rest" * 64)
+    assert write(daybook, take(1)) == []
+    assert read(Process(path).daybook()) == [take(1)]
 
 
 def test_a_file_from_another_boot_is_begun_anew(path, monkeypatch):
-    write(Process(path).ledger(), take(1))
+    write(Process(path).daybook(), take(1))
     monkeypatch.setattr(shares, "_boot", lambda: b"another boot....")
-    assert read(Process(path).ledger()) == []
+    assert read(Process(path).daybook()) == []
 
 
 def test_where_no_boot_has_a_name_a_file_that_speaks_of_the_future_is_begun_anew(path, monkeypatch):
     monkeypatch.setattr(shares, "_boot", lambda: bytes(16))
-    write(Process(path).ledger(), take(DAY), take(1))
-    assert read(Process(path).ledger()) == []
-    write(Process(path).ledger(), take(1))
-    assert read(Process(path).ledger()) == [take(1)]
+    write(Process(path).daybook(), take(DAY), take(1))
+    assert read(Process(path).daybook()) == []
+    write(Process(path).daybook(), take(1))
+    assert read(Process(path).daybook()) == [take(1)]
 
 
 def test_it_is_known_since_when_it_holds_everything(path):
-    ledger = Process(path).ledger()
-    assert ledger.since() == 10**18 + SECOND
+    daybook = Process(path).daybook()
+    assert daybook.since() == 10**18 + SECOND
     later = Process(path)
     later.time = 50 * SECOND
-    assert later.ledger().since() == 10**18 + SECOND
-    assert read(later.ledger()) == []
+    assert later.daybook().since() == 10**18 + SECOND
+    assert read(later.daybook()) == []
 
 
 def test_a_file_that_somebody_removes_is_made_again(path):
     """What was known stays known; from then on it is shared again."""
     maker = Process(path)
-    one, other = maker.ledger(), Process(path).ledger()
+    one, other = maker.daybook(), Process(path).daybook()
     write(one, take(1))
     assert read(other) == [take(1)]
     file(path).unlink()
@@ -179,7 +179,7 @@ def test_a_file_that_somebody_removes_is_made_again(path):
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(5, "Input/output error")])
 def test_a_disk_that_fails_ends_the_sharing_and_nothing_else(path, monkeypatch, error):
     process = Process(path)
-    limits = LimitSet(parse_quotas("2/min burst 2"), ledger=process.ledger())
+    limits = LimitSet(parse_quotas("2/min burst 2"), daybook=process.daybook())
 
     def fail(*_):
         raise error
@@ -194,20 +194,20 @@ def test_a_disk_that_fails_ends_the_sharing_and_nothing_else(path, monkeypatch, 
 
 def test_a_disk_that_takes_half_an_entry_ends_the_sharing(path, monkeypatch):
     process = Process(path)
-    ledger = process.ledger()
-    write(ledger, take(1))
+    daybook = process.daybook()
+    write(daybook, take(1))
     whole = os.pwrite
     monkeypatch.setattr(module.os, "pwrite", lambda fd, data, at: whole(fd, data[:30], at))
-    write(ledger, take(2))
+    write(daybook, take(2))
     assert process.lost
     monkeypatch.undo()
-    assert read(Process(path).ledger()) == [take(1)]
+    assert read(Process(path).daybook()) == [take(1)]
 
 
 def test_it_is_made_shorter_and_all_read_the_same(path, monkeypatch):
     monkeypatch.setattr(module, "SPAN", 100)
     one, other = Process(path), Process(path)
-    writer, reader = one.ledger(), other.ledger()
+    writer, reader = one.daybook(), other.daybook()
     write(writer, take(1))
     read(reader)
     for _ in range(1000):
@@ -220,42 +220,42 @@ def test_it_is_made_shorter_and_all_read_the_same(path, monkeypatch):
     assert sum(entry.demand.requests for entry in news.entries if entry.at > one.time - MINUTE) == 60
     assert reader.open() == ((), False)
     reader.close(())
-    assert [path.suffix for path in path.iterdir() if path.suffix not in {".ledger", ".member"}] == []
+    assert [path.suffix for path in path.iterdir() if path.suffix not in {".daybook", ".member"}] == []
 
 
 def test_the_longest_window_of_anybody_is_kept(path, monkeypatch):
     """Who counts seconds does not make those forget who count days."""
     monkeypatch.setattr(module, "SPAN", 10)
-    daily, quick = Process(path).ledger(window=DAY), Process(path)
+    daily, quick = Process(path).daybook(window=DAY), Process(path)
     write(daily, take(SECOND))
-    ledger = quick.ledger(window=SECOND)
+    daybook = quick.daybook(window=SECOND)
     for _ in range(100):
         quick.time += MINUTE
-        write(ledger, take(quick.time))
-    assert sum(entry.demand.requests for entry in read(Process(path).ledger())) == 101
+        write(daybook, take(quick.time))
+    assert sum(entry.demand.requests for entry in read(Process(path).daybook())) == 101
 
 
-def test_a_ledger_is_told_again_from_its_beginning(path):
-    ledger = Process(path).ledger()
-    write(ledger, take(1), take(2))
-    ledger.rewind(DAY)
-    news = ledger.open()
-    ledger.close(())
+def test_a_daybook_is_told_again_from_its_beginning(path):
+    daybook = Process(path).daybook()
+    write(daybook, take(1), take(2))
+    daybook.rewind(DAY)
+    news = daybook.open()
+    daybook.close(())
     assert news == ([take(1), take(2)], True)
 
 
 def test_what_is_left_behind_is_removed(path):
     one = Process(path)
-    write(one.ledger("old"), take(1))
-    os.utime(path / "old.ledger", ns=(0, 0))
-    write(one.ledger("new"), take(1))
+    write(one.daybook("old"), take(1))
+    os.utime(path / "old.daybook", ns=(0, 0))
+    write(one.daybook("new"), take(1))
     (path / "0badcafe.member").touch()
     second = 10**18 // 10**9
-    os.utime(path / "new.ledger", (second, second))
+    os.utime(path / "new.daybook", (second, second))
     Process(path)
     names = sorted(entry.name for entry in path.iterdir())
-    assert "new.ledger" in names
-    assert "old.ledger" not in names
+    assert "new.daybook" in names
+    assert "old.daybook" not in names
     assert "0badcafe.member" not in names
 
 
@@ -274,8 +274,8 @@ def test_a_member_lives_until_it_leaves(path):
 def live(path, name, quotas, concurrency=None):
     """Return limits as an engine of this process would share them."""
     folder = ShareFolder(path, now=time.monotonic_ns, wall=time.time_ns, lost=print)
-    ledger = folder.ledger(name, window=max((quota.window for quota in quotas), default=0))
-    return LimitSet(quotas, concurrency, ledger=ledger)
+    daybook = folder.daybook(name, window=max((quota.window for quota in quotas), default=0))
+    return LimitSet(quotas, concurrency, daybook=daybook)
 
 
 def send(path, text, count, queue):

@@ -1,6 +1,6 @@
 """The books of one scope: its declared quotas and what is booked in them, by this process alone or by several.
 
-Sharing, theory of operation. `SharedBooks` change only as their ledger does: while it is open, what others wrote is
+Sharing, theory of operation. `SharedBooks` change only as their daybook does: while it is open, what others wrote is
 applied first, then what happened here since, and then the decision. So all replicas apply the same in the same order.
 What is written besides bookings, and why:
 
@@ -15,7 +15,7 @@ What is written besides bookings, and why:
 
 from collections.abc import Iterable, Sequence
 
-from brimline.core.ledger import EVERY, Entry, Kind, Ledger
+from brimline.core.daybook import EVERY, Daybook, Entry, Kind
 from brimline.core.limiter import Limiter
 from brimline.core.permit import NOTHING, Binding, Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Quota
@@ -23,7 +23,7 @@ from brimline.core.tide import Tide
 from brimline.core.time import MILLISECOND, MINUTE, SECOND
 
 BUSY = MILLISECOND
-"""After so long it is tried again to open a ledger in which somebody else writes; that takes microseconds."""
+"""After so long it is tried again to open a daybook in which somebody else writes; that takes microseconds."""
 
 GRACE = 5 * MILLISECOND
 """A claim ends so long after the moment it is for."""
@@ -146,14 +146,14 @@ class SharedBooks(Books):
 
     Args:
         quotas: What this process declares.
-        ledger: Where all of them write.
+        daybook: Where all of them write.
         counts_slots: Whether a concurrency is declared.
     """
 
-    def __init__(self, quotas: Sequence[Quota], ledger: Ledger, *, counts_slots: bool) -> None:
+    def __init__(self, quotas: Sequence[Quota], daybook: Daybook, *, counts_slots: bool) -> None:
         super().__init__(quotas)
-        self._ledger = ledger
-        self._me = ledger.member
+        self._daybook = daybook
+        self._me = daybook.member
         self._counts_slots = counts_slots
         self._pending: list[Entry] = []
         self._released = 0
@@ -168,11 +168,11 @@ class SharedBooks(Books):
     @property
     def is_shared(self) -> bool:
         """Whether other processes see what is booked."""
-        return self._ledger.is_kept
+        return self._daybook.is_kept
 
     def open(self, now: int) -> NotUntil | None:
         """Read what others wrote and apply it, and then what happened here."""
-        news = self._ledger.open()
+        news = self._daybook.open()
         if news is None:
             return NotUntil(now + BUSY, DECIDING)
         if news.whole:
@@ -250,7 +250,7 @@ class SharedBooks(Books):
             self._released += 1
 
     def restore(self, at: int, demand: Demand) -> None:
-        """Book what an earlier process used and this ledger does not know; it stays here."""
+        """Book what an earlier process used and this daybook does not know; it stays here."""
         self._restored.append((at, demand))
         super().take(at, demand)
 
@@ -262,9 +262,9 @@ class SharedBooks(Books):
         *,
         holds: int | None,
     ) -> None:
-        """Replace the quotas; what left elsewhere is read in the ledger before the next decision."""
+        """Replace the quotas; what left elsewhere is read in the daybook before the next decision."""
         super().declare(now, limiters, past, holds=holds)
-        known = self._ledger.rewind(max((limiter.quota.window for limiter in self.limiters), default=0))
+        known = self._daybook.rewind(max((limiter.quota.window for limiter in self.limiters), default=0))
         self._restored += [(at, demand) for at, demand in past if at < now - known]
         if self._counts_slots != (holds is not None):
             self._counts_slots = holds is not None
@@ -272,13 +272,13 @@ class SharedBooks(Books):
             self._pending.append(Entry(Kind.AMEND, self._me, 0, slots=held))
 
     def publish(self, now: int) -> None:
-        """Write down what has happened, if the ledger can be opened; else it is written with the next decision."""
+        """Write down what has happened, if the daybook can be opened; else it is written with the next decision."""
         if (self._pending or self._released) and self.open(now) is None:
             self._write()
 
     def _write(self) -> None:
         written, self._written = self._written, []
-        self._ledger.close(written)
+        self._daybook.close(written)
 
     def _apply(self, now: int, entry: Entry) -> None:
         """Let an entry take effect."""
@@ -316,7 +316,7 @@ class SharedBooks(Books):
         self._promised = answer.when
 
     def _begin_again(self) -> None:
-        """Forget everything but what nobody else knows: the whole ledger is read once more."""
+        """Forget everything but what nobody else knows: the whole daybook is read once more."""
         self.limiters = tuple(Limiter(limiter.quota) for limiter in self.limiters)
         self._slots.clear()
         self._claims.clear()
@@ -329,7 +329,7 @@ class SharedBooks(Books):
     def _bury(self, now: int) -> None:
         """Give back the slots of members that are dead."""
         for member, count in [*self._slots.items()]:
-            if member != self._me and count and not self._ledger.is_alive(member):
+            if member != self._me and count and not self._daybook.is_alive(member):
                 burial = Entry(Kind.AMEND, member, 0, slots=-count)
                 self._apply(now, burial)
                 self._written.append(burial)

@@ -7,8 +7,8 @@ and latencies. The strictest holds.
 from collections.abc import Iterable, Sequence
 
 from brimline.core.books import Books, SharedBooks
+from brimline.core.daybook import EVERY, NONE, Daybook
 from brimline.core.learned import Learned
-from brimline.core.ledger import EVERY, NONE, Ledger
 from brimline.core.limiter import Limiter
 from brimline.core.past import Past
 from brimline.core.permit import CHARGED, NOTHING, Demand, NotUntil, Permit, Reason
@@ -45,7 +45,7 @@ class LimitSet:
         quotas: What is declared; each becomes a limiter.
         concurrency: Attempts in flight at once, or None for any number.
         learned: Learns what nobody declares, or None: nothing is learned.
-        ledger: Where the processes that share what is declared write down what they book, or None: this is the only one.
+        daybook: Where the processes that share what is declared write down what they book, or None: this is the only one.
     """
 
     __slots__ = (
@@ -59,12 +59,12 @@ class LimitSet:
         concurrency: int | None = None,
         *,
         learned: Learned | None = None,
-        ledger: Ledger | None = None,
+        daybook: Daybook | None = None,
     ) -> None:
         self._books = (
             Books(quotas)
-            if ledger is None
-            else SharedBooks(quotas, ledger, counts_slots=concurrency is not None)
+            if daybook is None
+            else SharedBooks(quotas, daybook, counts_slots=concurrency is not None)
         )
         self.tides: dict[tuple[int, int | None], Tide] = {}
         self.learned = learned

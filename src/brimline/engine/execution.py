@@ -228,7 +228,7 @@ class Execution:
     def _restorer(self, model: str) -> Any:
         """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them.
 
-        What the ledger that processes share has held since it happened is not booked twice.
+        What the daybook that processes share has held since it happened is not booked twice.
         """
         config, epoch = self._engine.config, self._clock.epoch
         endpoint, scope = model.partition("/")[0], config.limits(model).scope

@@ -90,15 +90,15 @@ class Pump:
             raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
 
         def make() -> LimitSet:
-            ledger = None
+            daybook = None
             if self._sharing is not None and endpoint.account is not None:
-                ledger = self._sharing.ledger(endpoint.account, model, limits)
+                daybook = self._sharing.daybook(endpoint.account, model, limits)
             learned = Learned(limits.concurrency, is_paced=bool(limits.quotas))
-            made = LimitSet(limits.quotas, limits.concurrency, learned=learned, ledger=ledger)
-            if ledger is not None:
+            made = LimitSet(limits.quotas, limits.concurrency, learned=learned, daybook=daybook)
+            if daybook is not None:
                 self._shared.append(made)
             if restore is not None:
-                restore(made, None if ledger is None else ledger.since())
+                restore(made, None if daybook is None else daybook.since())
             return made
 
         name = model.partition("/")[0]

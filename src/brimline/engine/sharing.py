@@ -1,4 +1,4 @@
-"""Which limits this process shares with others of its user, and where: the folder of ledgers."""
+"""Which limits this process shares with others of its user, and where: the folder of daybooks."""
 
 import hashlib
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brimline.config import Endpoint, ModelLimits
 from brimline.engine.clock import Clock
-from brimline.store.ledger import FileLedger
+from brimline.store.daybook import FileDaybook
 from brimline.store.shares import ShareFolder
 from brimline.types import Secret
 
@@ -38,7 +38,7 @@ class Account(str):
 
 
 class Sharing:
-    """The ledgers of one engine.
+    """The daybooks of one engine.
 
     Args:
         clock: The engine's clock.
@@ -49,11 +49,11 @@ class Sharing:
         self._clock = clock
         self._path = folder_in(environment)
         self._folder: ShareFolder | None = None
-        self._ledgers: list[FileLedger] = []
+        self._daybooks: list[FileDaybook] = []
         self._is_lost = False
 
-    def ledger(self, account: Account, model: str, limits: ModelLimits) -> FileLedger | None:
-        """Return the ledger of a model's limits; None if nothing is declared or nothing can be shared."""
+    def daybook(self, account: Account, model: str, limits: ModelLimits) -> FileDaybook | None:
+        """Return the daybook of a model's limits; None if nothing is declared or nothing can be shared."""
         if self._is_lost or not (limits.quotas or limits.concurrency):
             return None
         try:
@@ -63,14 +63,14 @@ class Sharing:
             return None
         scope = model.partition("/")[2] if limits.scope == model else limits.scope
         window = max((quota.window for quota in limits.quotas), default=0)
-        ledger = folder.ledger(_digest(repr((account, scope))), window=window)
-        self._ledgers.append(ledger)
-        return ledger
+        daybook = folder.daybook(_digest(repr((account, scope))), window=window)
+        self._daybooks.append(daybook)
+        return daybook
 
     def close(self) -> None:
         """Leave the folder."""
-        for ledger in self._ledgers:
-            ledger.leave()
+        for daybook in self._daybooks:
+            daybook.leave()
         if self._folder is not None:
             self._folder.close()
             self._folder = None
@@ -91,7 +91,7 @@ class Sharing:
 
 
 def folder_in(environment: Mapping[str, str]) -> Path:
-    """Return where ledgers are.
+    """Return where daybooks are.
 
     Not in XDG_RUNTIME_DIR: a cron job has none, and it is gone when its user logs out while a run goes on.
     """

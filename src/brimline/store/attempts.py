@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_defaults=True):
     """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them.
 
-    `shared`: it stands in a ledger that processes share, too.
+    `shared`: it stands in a daybook that processes share, too.
     """
 
     at: int
@@ -102,7 +102,7 @@ class AttemptsLog:
 
 @dataclass(slots=True)
 class Used:
-    """What left at one time for one model, as far as quotas count it; `shared`: it stands in a shared ledger, too."""
+    """What left at one time for one model, as far as quotas count it; `shared`: it stands in a shared daybook, too."""
 
     at: int
     model: str

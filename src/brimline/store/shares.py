@@ -1,4 +1,4 @@
-"""The folder in which processes of one user share limits: its ledgers, and who of the members lives.
+"""The folder in which processes of one user share limits: its daybooks, and who of the members lives.
 
 Whether a member lives is told by the kernel: each holds the lock of a file of its own until its process ends.
 """
@@ -11,21 +11,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from brimline.core.time import DAY
-from brimline.store.ledger import FileLedger, Surroundings
+from brimline.store.daybook import FileDaybook, Surroundings
 
 FORGOTTEN = 2 * DAY
-"""A ledger that nobody has written to for so long is removed: no window is as long."""
+"""A daybook that nobody has written to for so long is removed: no window is as long."""
 
 
 class ShareFolder:
-    """The folder of a user's ledgers, and this process's membership.
+    """The folder of a user's daybooks, and this process's membership.
 
     Args:
         path: The folder; made if it does not exist.
         now: The clock of entries, ns.
         offset: What is to be added to it for the machine's, which is the same for all processes, ns.
         wall: Unix time, ns.
-        lost: Called with the reason when a ledger cannot be used any more.
+        lost: Called with the reason when a daybook cannot be used any more.
 
     Raises:
         OSError: It cannot be used, or belongs to somebody else.
@@ -55,9 +55,9 @@ class ShareFolder:
         )
         self._sweep()
 
-    def ledger(self, name: str, *, window: int) -> FileLedger:
-        """Open the ledger called `name`; `window` is the longest that counts in it, ns."""
-        return FileLedger(self.path / f"{name}.ledger", self._around, window)
+    def daybook(self, name: str, *, window: int) -> FileDaybook:
+        """Open the daybook called `name`; `window` is the longest that counts in it, ns."""
+        return FileDaybook(self.path / f"{name}.daybook", self._around, window)
 
     def is_alive(self, member: int) -> bool:
         """Whether the process of a member lives."""

@@ -1,4 +1,4 @@
-"""A ledger in a file: what processes of one user on one machine write down about limits that they share.
+"""A daybook in a file: what processes of one user on one machine write down about limits that they share.
 
 It is small: a header, then entries of 64 bytes. Who decides holds the file's kernel lock (`flock`) for some
 microseconds, and never waits for it. Nothing is synced: a file matters only as long as the machine runs, and one from
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from brimline.core.ledger import Entry, News, condense
+from brimline.core.daybook import Entry, News, condense
 from brimline.core.permit import Demand
 from brimline.core.time import SECOND
 
@@ -57,7 +57,7 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a ledger needs to know of the process and the machine.
+    """What a daybook needs to know of the process and the machine.
 
     Attributes:
         member: Who writes.
@@ -66,7 +66,7 @@ class Surroundings:
         now: The clock of entries, ns.
         offset: What is to be added to it for the machine's, which is the same for all processes, ns.
         wall: Unix time, ns.
-        lost: Called with the reason when a ledger cannot be used any more.
+        lost: Called with the reason when a daybook cannot be used any more.
     """
 
     member: int
@@ -78,8 +78,8 @@ class Surroundings:
     offset: int = 0
 
 
-class FileLedger:
-    """One scope's ledger.
+class FileDaybook:
+    """One scope's daybook.
 
     Args:
         path: Its file.

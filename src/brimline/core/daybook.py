@@ -1,4 +1,4 @@
-"""The ledger: what processes that share an account write down for each other, one small entry after another.
+"""The daybook: what processes that share an account write down for each other, one small entry after another.
 
 Each process keeps limiters of its own. All of them apply the same entries in the same order, so each is a replica of
 the one limiter that the account has, and every decision is made by a replica that is up to date: what others wrote
@@ -53,8 +53,8 @@ class News(NamedTuple):
     whole: bool = False
 
 
-class Ledger(Protocol):
-    """Where the processes of one scope write. It never fails: a ledger that is lost says nothing and keeps nothing."""
+class Daybook(Protocol):
+    """Where the processes of one scope write. It never fails: a daybook that is lost says nothing and keeps nothing."""
 
     @property
     def member(self) -> int:
