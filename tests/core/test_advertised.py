@@ -104,7 +104,7 @@ def test_a_reservation_of_output_is_given_back_when_it_is_settled():
 
 def test_a_refusal_that_was_foreseen_teaches_nothing():
     limits = limits_that_heard(advert(remaining=1), learned=Learned())
-    permit = Permit(Demand(), [], 0, 9, Demand(9))
+    permit = Permit(Demand(), 0, 9, Demand(9))
     assert limits.refuse(0, permit, None, is_named=False) is True, "it is known when there is more"
     assert limits.learned.paces[0]._refused == 0
 
@@ -128,7 +128,7 @@ def test_without_anything_that_learns_a_refusal_teaches_nothing():
 
 
 def test_plenty_is_more_than_half_of_everything_that_is_advertised():
-    permit = Permit(Demand(), [], 0, 1, Demand(1))
+    permit = Permit(Demand(), 0, 1, Demand(1))
     assert not LimitSet().has_plenty(0, permit), "nothing is advertised"
     assert limits_that_heard(advert(remaining=400)).has_plenty(0, permit)
     assert not limits_that_heard(advert(remaining=250)).has_plenty(0, permit)

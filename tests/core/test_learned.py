@@ -19,7 +19,7 @@ class Client:
     def send(self, in_flight, tokens=0):
         self.sent += 1
         demand = Demand(1, tokens, charged=tokens)
-        permit = Permit(demand, [], self.now, in_flight, Demand(self.sent, charged=self.sent * tokens))
+        permit = Permit(demand, self.now, in_flight, Demand(self.sent, charged=self.sent * tokens))
         self.learned.take(self.now, permit)
         return permit
 

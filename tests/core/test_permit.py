@@ -8,7 +8,7 @@ from brimline.core.quota import Dimension
 
 
 def permit():
-    return Permit(Demand(), [], 5, 1, Demand())
+    return Permit(Demand(), 5, 1, Demand())
 
 
 def test_a_demand_is_in_the_order_of_dimensions():

@@ -119,7 +119,7 @@ def test_nothing_but_refusals_for_a_quarter_of_an_hour_gives_the_scope_up():
     client.now = STARVED - 1
     assert isinstance(client.refuse(), RetryAt)
     client.now = STARVED
-    client.limits._closed_until = 0
+    client.limits._books.closed_until = 0
     verdict = client.refuse()
     assert isinstance(verdict, Fault)
     assert "15 minutes" in verdict.detail

@@ -37,7 +37,7 @@ class Client:
             tokens = self.tokens(self.sent)
             took = round(self.server.seconds(self.size, tokens) * SECOND)
             self.now += round(took / self.size)
-            permit = Permit(Demand(), [], self.now - took, int(self.size), Demand(self.sent))
+            permit = Permit(Demand(), self.now - took, int(self.size), Demand(self.sent))
             size = self.strain.note(self.now, permit, self.sent, tokens, self.size)
             if size is not None:
                 self.size = max(2.0, size)
@@ -216,7 +216,7 @@ def test_whatever_the_answers_nothing_is_divided_by_nothing(answers, size):
     strain = Strain()
     for sent, (kind, tokens, took) in enumerate(answers * 3, 1):
         now = (0 if kind == 0 else took) + sent
-        permit = Permit(Demand(), [], sent, 1, Demand(sent))
+        permit = Permit(Demand(), sent, 1, Demand(sent))
         wanted = strain.note(now, permit, sent, 0 if kind == 1 else tokens, size)
         if wanted is not None:
             assert 0.25 * size <= wanted <= size
@@ -224,4 +224,4 @@ def test_whatever_the_answers_nothing_is_divided_by_nothing(answers, size):
 
 
 def _permit(number):
-    return Permit(Demand(), [], 0, 1, Demand(number))
+    return Permit(Demand(), 0, 1, Demand(number))
