@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.crash.test_kill import FAULTS, complete_lines, in_flight
+from tests.crash.victim import FAULTS, in_flight, whole_lines
 from tests.servers import Cli
 
 TEXTS, EACH, REPEAT, KILLS = 90, 4, 2, 6
@@ -30,7 +30,7 @@ def test_kills_between_an_answer_and_its_copies_cost_nothing(tmp_path, simulator
     recorded, announced = [], 0
     for _ in range(KILLS):
         announced += in_flight(killed(cli.start(*command), tmp_path / "out.jsonl", rng.uniform(0, 0.2)))
-        lines = complete_lines(tmp_path / "out.jsonl")
+        lines = whole_lines(tmp_path / "out.jsonl")
         assert lines[: len(recorded)] == recorded, "what was recorded stays as it is"
         recorded = lines
     done = cli(*command)
@@ -46,8 +46,8 @@ def test_kills_between_an_answer_and_its_copies_cost_nothing(tmp_path, simulator
 
 def killed(process, output, delay):
     """Kill a run a moment after it has recorded something new; return what it said."""
-    before = len(complete_lines(output))
-    while len(complete_lines(output)) == before and process.poll() is None:
+    before = len(whole_lines(output))
+    while len(whole_lines(output)) == before and process.poll() is None:
         time.sleep(0.01)
     time.sleep(delay)
     process.kill()
