@@ -105,25 +105,35 @@ def test_a_reservation_of_output_is_given_back_when_it_is_settled():
 def test_a_refusal_that_was_foreseen_teaches_nothing():
     limits = limits_that_heard(advert(remaining=1), learned=Learned())
     permit = Permit(Demand(), 0, 9, Demand(9))
-    assert limits.refuse(0, permit, None, is_named=False) is True, "it is known when there is more"
+    empty = [advert(remaining=0)]
+    assert limits.refuse(0, permit, None, empty, is_named=False) is True, "it is known when there is more"
     assert limits.learned.paces[0]._refused == 0
+
+
+def test_a_refusal_with_something_left_has_another_reason():
+    """As many may be in flight as are: the bucket that is advertised is no explanation, however little flows in."""
+    limits = limits_that_heard(advert(remaining=1), learned=Learned())
+    permit = Permit(Demand(), 0, 9, Demand(9))
+    limits.refuse(0, permit, None, [advert(remaining=1)], is_named=False)
+    assert limits.learned.crowd.size == 8
+    assert limits.learned.crowd.ceiling == 8
 
 
 def test_a_refusal_for_tokens_that_nobody_counted_makes_them_count():
     limits = LimitSet(learned=Learned())
     permit = limits.acquire(0, Demand())
-    assert limits.refuse(0, permit, 4, is_named=False) is False
+    assert limits.refuse(0, permit, 4, (), is_named=False) is False
     assert limits.counts_tokens
     assert 4 not in limits.learned.paces
     permit = limits.acquire(0, Demand(1, 100, 100, 0, 100))
-    limits.refuse(0, permit, 4, is_named=False)
+    limits.refuse(0, permit, 4, (), is_named=False)
     assert 4 in limits.learned.paces
 
 
 def test_without_anything_that_learns_a_refusal_teaches_nothing():
     limits = LimitSet()
     permit = limits.acquire(0, Demand())
-    assert limits.refuse(0, permit, None, is_named=False) is False
+    assert limits.refuse(0, permit, None, (), is_named=False) is False
     limits.accept(0, permit, Usage(1, 1))
 
 

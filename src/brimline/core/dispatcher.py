@@ -443,6 +443,7 @@ class Dispatcher:
         self._endpoint_lives(attempt, replied=True)
         if response.usage is not None and lane.scope.limits.counts_tokens and not attempt.beaten:
             self._estimators[lane.model].learn(_size(ticket), response.usage)
+            self._revise(lane.scope)  # what waits may need less than was thought
         self._settle(attempt, response.usage)
         if attempt.beaten:
             return LeftToRival(ticket, response)

@@ -265,19 +265,22 @@ class LimitSet:
         if self.learned is not None:
             self.learned.accept(now, permit, 0 if usage is None else usage.output_tokens)
 
-    def refuse(self, now: int, permit: Permit, place: int | None, *, is_named: bool) -> bool:
+    def refuse(
+        self, now: int, permit: Permit, place: int | None, adverts: Iterable[Advert], *, is_named: bool
+    ) -> bool:
         """Learn from a refusal; return whether it is known without a wait being named when something may go again.
 
         Args:
             now: When it came, ns.
             permit: Whose it is.
             place: What ran out, where the server names it.
+            adverts: What the refusal itself says of the limits.
             is_named: Whether the server names a wait.
         """
         if self.learned is None:
             return False
-        if any(tide.earliest(now, permit.demand[at]) > now for (at, _), tide in self.tides.items()):
-            return True  # as was advertised
+        if any(_has_run_out(advert, permit.demand) for advert in adverts):
+            return True  # and is followed
         if place and not permit.demand[place]:
             self.counts_tokens = True  # from now on
             return False
@@ -336,3 +339,9 @@ class LimitSet:
 
     def __repr__(self) -> str:
         return f"<LimitSet {self.in_flight} of {self.concurrency} in flight, {list(self.limiters)}>"
+
+
+def _has_run_out(advert: Advert, demand: Demand) -> bool:
+    """Whether a limit that is advertised explains why there was no room for `demand`."""
+    needed = demand[PLACES[advert.dimension]]
+    return bool(advert.limit) and advert.remaining is not None and advert.remaining < needed

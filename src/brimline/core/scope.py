@@ -137,7 +137,8 @@ class Scope:
         if named is None and self.limits.has_plenty(now, permit) and self._is_odd(attempt):
             return RetryAt(now + policy.backoff(1, rng))
         place = PLACES.get(fault.dimension or "")
-        if self.limits.refuse(now, permit, place, is_named=named is not None) and named is None:
+        is_known = self.limits.refuse(now, permit, place, attempt.adverts, is_named=named is not None)
+        if is_known and named is None:
             return RetryAt(now)
         if attempt.started > self._held_at:
             self._refusals += 1
