@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from brimline.core.estimate import Size
+from brimline.core.estimate import Size, measure
 from brimline.core.hedging import Hedging
 from brimline.core.permit import Demand, Permit
 from brimline.core.queue import Queue
@@ -58,6 +58,11 @@ class Ticket:
     def is_answered(self) -> bool:
         """Whether every exchange of the request has its response."""
         return len(self.responses) >= self.request.turns
+
+    @property
+    def measured(self) -> Size:
+        """The size of its next exchange; one that came before tokens were limited keeps its place in the queue."""
+        return measure(self.request, self.responses) if self.size is None else self.size
 
     def answer(self, response: Response) -> None:
         """Add the response to the present exchange."""
