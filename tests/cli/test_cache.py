@@ -86,6 +86,7 @@ def test_it_is_off_unless_somebody_asks_for_it(lab):
     assert sent(cli) == 24
 
 
+@pytest.mark.slow
 def test_another_server_or_other_parameters_are_asked_anew(lab, simulator):
     cli = lab()
     run(cli, "one.jsonl")
@@ -123,6 +124,7 @@ def test_equal_rows_stay_samples(lab):
     assert "saved 6 requests: 5 duplicates, 1 from the cache" in cli.said
 
 
+@pytest.mark.slow
 def test_no_sample_is_given_to_two_rows(lab):
     """Whichever of equal rows lose their answers, they get them back, and nobody else's."""
     cli = lab([{"text": "same"}] * 8)
@@ -135,6 +137,7 @@ def test_no_sample_is_given_to_two_rows(lab):
     assert len(set(texts(run(cli, "out.jsonl", "--repeat", 3)))) == sent(cli) == 24
 
 
+@pytest.mark.slow
 def test_repeats_take_their_own_answers(lab):
     cli = lab()
     first = texts(run(cli, "one.jsonl", "--repeat", 3))
@@ -153,6 +156,7 @@ def test_conversations_and_raw_replies(lab):
     assert (second["response"], second["raw"]) == (first["response"], first["raw"])
 
 
+@pytest.mark.slow
 def test_batch_rows(lab):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     cli = lab([{"custom_id": "r", "method": "POST", "url": "/v1/chat/completions", "body": body}])
@@ -182,6 +186,7 @@ def test_a_damaged_cache_is_put_aside_and_the_run_goes_on(lab):
     assert sent(cli) == 12
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_none_is_said_before_anything_is_made(lab):
     cli = lab()
     done = cli("run", "--cache", "in.jsonl", "-m", "lab/x", "-p", "hi")
@@ -194,6 +199,7 @@ def test_a_folder_that_is_none_is_said_before_anything_is_made(lab):
     assert not [*cli.folder.glob("out.jsonl*")]
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_it(lab):
     cli = lab([{"text": f"p{n}"} for n in range(200)])
     processes = [cli.start(*RUN, "-o", f"{name}.jsonl") for name in "ab"]
@@ -206,6 +212,7 @@ def test_two_runs_at_once_share_it(lab):
     assert sent(cli) == before
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_a_kill_is_in_the_cache_but_for_the_last_moment(lab):
     cli = lab([{"text": f"p{n}"} for n in range(60)], LOREM + 'latency = "200ms"\n')
     process = cli.start(*RUN, "-o", "one.jsonl", "--concurrency", 10)

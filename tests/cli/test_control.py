@@ -68,6 +68,7 @@ def test_stop_now_drops_what_is_in_flight(lab, cli):
     assert run.returncode == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_paused_run_is_stopped_by_a_signal(lab, cli, number):
     real = lab(SLOW, MANY)
@@ -79,6 +80,7 @@ def test_a_paused_run_is_stopped_by_a_signal(lab, cli, number):
     assert run.returncode == 128 + number
 
 
+@pytest.mark.slow
 def test_a_paused_run_keeps_its_deadline(lab, cli):
     real = lab(SLOW, MANY)
     run = real.start(*RUN, "--concurrency", "4", "--deadline", "4")
@@ -125,6 +127,7 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_a_suspended_run_hangs_
     run.communicate()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed(lab, cli, status):
     real = lab('[models."*"]\nlatency = "1s"\n')
     run = real.start(*RUN, "--concurrency", "4")
@@ -177,6 +180,7 @@ def test_results_that_do_not_exist(cli, verb):
     assert "Name the file given with -o" in err
 
 
+@pytest.mark.slow
 def test_a_run_from_python_takes_commands_too(lab, cli, status):
     real = lab(VERY_SLOW)
     script = (

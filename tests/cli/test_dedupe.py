@@ -103,6 +103,7 @@ def test_a_crash_between_an_answer_and_its_copies_costs_nothing(lab):
         assert (cli.folder / "out.jsonl").read_bytes().splitlines(keepends=True)[:kept] == lines[:kept]
 
 
+@pytest.mark.slow
 def test_answers_of_an_earlier_run_serve_as_originals(lab):
     cli = lab(rows=ROWS[:3])
     cli(*RUN)
@@ -135,6 +136,7 @@ def test_what_fails_fails_for_its_copies_too_without_being_sent(lab):
     assert {result["status"] for result in cli.results("out.jsonl")} == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_failure_that_lacks_its_copies_is_copied_too(lab):
     cli = lab(FAULTY.format(kind="400", times=99))
     cli(*RUN, "--dedupe")
@@ -154,6 +156,7 @@ def test_a_passing_failure_is_sent_again_once(lab):
     assert (done.returncode, sent(cli)) == (0, UNIQUE + 1)
 
 
+@pytest.mark.slow
 def test_retry_sends_once_what_failed_alike(lab):
     """And with the options of the run: each repeat of equal rows is one request again."""
     cli = lab(FAULTY.format(kind="400", times=2), [{"text": text} for text in "aba"])
@@ -185,6 +188,7 @@ def test_each_model_is_asked_and_ids_are_kept(lab):
     assert len({(result["text"], result["model"], result["response"]) for result in results}) == 2 * UNIQUE
 
 
+@pytest.mark.slow
 def test_a_limit_counts_what_is_sent_and_its_copies_are_written(lab):
     cli = lab()
     done = cli(*RUN, "--dedupe", "--limit", 1)
@@ -220,6 +224,7 @@ def test_a_thousand_copies_of_one_row(lab):
     assert [result["id"] for result in cli.results("out.jsonl")] == [*range(1000)]
 
 
+@pytest.mark.slow
 def test_an_input_that_is_changed_meanwhile_ends_the_run_but_loses_no_answer(lab):
     """Its rows are read again for the copies; what was answered is kept, and nothing gets the answer of another."""
     cli = lab('[models."*"]\nlatency = "500ms"\n', [{"text": "same"}] * 5)

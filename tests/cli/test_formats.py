@@ -68,6 +68,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["in.csv.gz", "in.ndjson.zst", "in.parquet"])
 def test_every_format_resumes_and_is_changed_alike(lab, name):
     """Half of it first; then the rest; then nothing; then a corrected label; then a changed row and an inserted one."""

@@ -8,7 +8,7 @@ from tests.cli.lab import until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 RUN = ("run", "in.jsonl", "-m", "lab/x", "-p", "{{ text }}", "-o", "out.jsonl", "--rpm", "1200")
-SLOW = '[models."*"]\nlatency = "20ms"\nrequests = { rate = "300/min", bucket = 5 }\n'
+SLOW = '[models."*"]\nlatency = "20ms"\nrequests = { rate = "600/min", bucket = 10 }\n'
 
 
 def found(cli, *arguments):
@@ -29,18 +29,18 @@ def test_of_a_run_that_runs_and_of_one_that_has_ended(lab):
     assert (now["model"], now["is_now"]) == ("lab/x", True)
     assert sources(now) == {
         "declared": "1200/min",
-        "advertised": "300 requests/min",
+        "advertised": "600 requests/min",
         "learned": "concurrency 1024",
     }
-    assert "300 requests/min (advertised)" in now["limited_by"]
+    assert "600 requests/min (advertised)" in now["limited_by"]
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
-    assert "300 requests/min are advertised, less than the 1200/min that are declared" in err
+    assert "600 requests/min are advertised, less than the 1200/min that are declared" in err
     configured, ended = found(cli, "lab/x")
     assert configured["output"] is None
     assert (ended["is_now"], ended["ended"] is None) == (False, False)
-    assert sources(ended)["advertised"] == "300 requests/min"
-    assert "  advertised  300 requests/min" in cli("limits").stdout
+    assert sources(ended)["advertised"] == "600 requests/min"
+    assert "  advertised  600 requests/min" in cli("limits").stdout
 
 
 def test_of_what_is_only_declared(lab):

@@ -80,6 +80,7 @@ def test_a_change_of_the_number_costs_the_difference(lab, named):
     assert (sent(cli), told(cli.results(OUT))) == (cost, [(id_, "lab/x", None) for id_ in ids])
 
 
+@pytest.mark.slow
 def test_rows_may_move_and_be_inserted(lab):
     cli = lab()
     cli(*RUN, "--repeat", 2)
@@ -121,6 +122,7 @@ def test_each_repeat_of_a_conversation_has_its_own_turns(lab):
     assert len({text for result in cli.results(OUT) for text in result["response"]}) == 6
 
 
+@pytest.mark.slow
 def test_a_kill_names_each_repeat_in_flight(lab):
     cli = lab(ROWS, '[models."*"]\nlatency = "2s"\nreply = "lorem"\n')
     command = (*RUN, "--repeat", 5, "--concurrency", 20)
@@ -132,6 +134,7 @@ def test_a_kill_names_each_repeat_in_flight(lab):
     assert "20 requests were in flight" in done.stderr
 
 
+@pytest.mark.slow
 def test_batch_rows_are_numbered_too(lab):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     cli = lab([{"custom_id": "r", "method": "POST", "url": "/v1/chat/completions", "body": body}])
@@ -164,6 +167,7 @@ def test_a_problem_of_a_row_is_said_once(lab):
     assert "10 requests" in cli("check", "in.jsonl", "-m", "lab/x", "-p", "hi", "--repeat", 5).stdout
 
 
+@pytest.mark.slow
 def test_the_configuration_may_ask_for_it(lab):
     cli = lab()
     cli.configure("[run]\nrepeat = 2\n")

@@ -65,6 +65,7 @@ def test_by_kind(done):
     assert sent(done) == ["prompt 9"]
 
 
+@pytest.mark.slow
 def test_from_another_folder_and_with_other_limits(done, tmp_path):
     shown = done("retry", "../out.jsonl", "--all", "--rpm", "600", cwd=make(tmp_path / "elsewhere"))
     assert shown.returncode == 0, shown.stderr
@@ -78,6 +79,7 @@ def make(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_rows_that_are_missing_or_were_changed_are_not_sent(lab):
     cli = lab(FAULTS)
     cli(*RUN, *ONCE, "--limit", "20")
@@ -88,6 +90,7 @@ def test_rows_that_are_missing_or_were_changed_are_not_sent(lab):
     assert "21 pending" in shown.stderr
 
 
+@pytest.mark.slow
 def test_it_retries_with_everything_that_was_asked(lab):
     """Template, system message, parameters, tries, columns: all as it was, without being said again."""
     cli = lab(FAULTS)

@@ -141,6 +141,7 @@ def edits(rows):
     yield "a column that is not sent is changed", rows, 0
 
 
+@pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.parametrize("has_ids", [True, False])
 def test_by_the_command_each_edit_costs_what_differs(tmp_path, simulator, has_ids):

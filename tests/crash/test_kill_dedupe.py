@@ -15,6 +15,7 @@ TEXTS, EACH, REPEAT, KILLS = 90, 4, 2, 6
 SCENARIO = FAULTS.replace("latency", 'reply = "lorem"\nlatency', 1)
 
 
+@pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.timeout(120)
 def test_kills_between_an_answer_and_its_copies_cost_nothing(tmp_path, simulator):

@@ -33,6 +33,7 @@ def check(cli):
     assert cli.server.stats["total"]["received"] <= len(ROWS) + 8
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_ends_the_run_and_it_resumes(lab):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))

@@ -27,6 +27,7 @@ def most_in_any_window(times, span):
     return max(sum(start <= at < start + span for at in times) for start in times)
 
 
+@pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.timeout(60)
 def test_two_runs_share_an_account_evenly_and_fill_it(tmp_path, simulator):
