@@ -93,8 +93,7 @@ class Dispatcher(Scheduler):
         lane.scope.limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
         if response.usage is not None and lane.scope.limits.counts_tokens and not attempt.beaten:
-            self._estimators[lane.model].learn(ticket.measured, response.usage)
-            self._revise(lane.scope)  # what waits may need less than was thought
+            self._learn(ticket, response.usage)
         self._settle(attempt, response.usage)
         if attempt.beaten:
             return LeftToRival(ticket, response)
@@ -107,6 +106,11 @@ class Dispatcher(Scheduler):
         if not ticket.is_answered:
             return NextTurn(ticket, response, loser)
         return Final(ticket, ticket.success(self._epoch), loser)
+
+    def _learn(self, ticket: Ticket, usage: Usage) -> None:
+        """Correct the estimates; what waits may need less than was thought."""
+        if self._estimators[ticket.lane.model].learn(ticket.measured, usage):
+            self._revise(ticket.lane.scope)
 
     def _fail(self, now: int, attempt: Attempt, fault: Fault, *, is_left: bool) -> Verdict:
         """Book a fault and say what follows; where `is_left`, that is up to the attempt's rival."""

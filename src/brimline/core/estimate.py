@@ -68,14 +68,16 @@ class Estimator:
         input_tokens = 3 + round(size.text * self._tokens / self._bytes) + size.images * IMAGE_TOKENS
         return Demand(1, input_tokens + output_tokens, input_tokens, output_tokens, input_tokens + most)
 
-    def learn(self, size: Size, usage: Usage) -> None:
-        """Correct the estimates by what an exchange really took."""
+    def learn(self, size: Size, usage: Usage) -> bool:
+        """Correct the estimates by what an exchange really took; return whether they shrink."""
+        ratio, output = self._tokens / self._bytes, self._output
         tokens = usage.input_tokens - 3 - size.images * IMAGE_TOKENS
         if tokens > 0 and 0.5 < size.text / tokens < 16:
             self._bytes += size.text - self._bytes / MEMORY
             self._tokens += tokens - self._tokens / MEMORY
         previous = usage.output_tokens if self._output is None else self._output
         self._output = previous + (usage.output_tokens - previous) / MEMORY
+        return output is None or self._output < output or self._tokens / self._bytes < ratio
 
 
 def _measure(messages: Iterable[Message]) -> tuple[int, int]:

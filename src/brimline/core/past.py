@@ -2,10 +2,10 @@
 
 A limiter knows no more than its own window, and nothing of what it does not count. A limit that is declared later
 must hold what left before it, too. So everything that left is noted once, when its attempt is settled: by the
-sixteenth of a second for as long as a minute, and by the minute and a half for as long as a day.
+sixteenth of a second for a minute or more, and then by the minute and a half for as long as a day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from brimline.core.limiter import GUARD
 from brimline.core.permit import Demand
@@ -26,13 +26,14 @@ class Past:
 
     def note(self, at: int, amounts: Demand) -> None:
         """Note that so much left at `at`, ns; in any order of time."""
-        self._minute.note(at, amounts)
-        self._day.note(at, amounts)
+        for slot, passed in self._minute.note(at, amounts):
+            self._day.note(slot, passed)
 
     def within(self, now: int, window: int) -> Iterator[tuple[int, Demand]]:
         """Yield when and how much left in a window that ends now, and in the guard before it."""
-        span = self._minute if window <= MINUTE else self._day
-        return span.since(now, now - window - GUARD)
+        start = now - window - GUARD
+        yield from self._minute.since(now, start)
+        yield from self._day.since(now, start)
 
 
 class _Span:
@@ -44,21 +45,27 @@ class _Span:
         self._amounts: dict[int, Demand] = {}
         self._newest = 0
 
-    def note(self, at: int, amounts: Demand) -> None:
+    def note(self, at: int, amounts: Demand) -> Iterable[tuple[int, Demand]]:
+        """Note; return what is forgotten for it."""
         slot = -(-at // self._grain) * self._grain
         known = self._amounts.get(slot)
+        forgotten: Iterable[tuple[int, Demand]] = ()
         if known is not None:
             amounts = known.plus(amounts)
         elif len(self._amounts) > 2 * GRAINS:
-            self._forget()
+            forgotten = self._forget()
         self._amounts[slot] = amounts
         self._newest = max(self._newest, slot)
+        return forgotten
 
     def since(self, now: int, start: int) -> Iterator[tuple[int, Demand]]:
         for slot, amounts in self._amounts.items():
             if slot > start:
                 yield min(slot, now), amounts
 
-    def _forget(self) -> None:
+    def _forget(self) -> list[tuple[int, Demand]]:
         start = self._newest - self._length - self._grain
-        self._amounts = {slot: amounts for slot, amounts in self._amounts.items() if slot > start}
+        passed = [(slot, amounts) for slot, amounts in self._amounts.items() if slot <= start]
+        for slot, _ in passed:
+            del self._amounts[slot]
+        return passed

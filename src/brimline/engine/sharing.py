@@ -53,8 +53,11 @@ class Sharing:
         self._is_lost = False
 
     def daybook(self, account: Account, model: str, limits: ModelLimits) -> FileDaybook | None:
-        """Return the daybook of a model's limits; None if nothing is declared or nothing can be shared."""
-        if self._is_lost or not (limits.quotas or limits.concurrency):
+        """Return the daybook of a model's limits; None if no quota is declared or nothing can be shared.
+
+        A concurrency alone is no quota of an account, and writing every request down would cost a tenth of its CPU.
+        """
+        if self._is_lost or not limits.quotas:
             return None
         try:
             folder = self._open()
