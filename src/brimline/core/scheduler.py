@@ -222,7 +222,7 @@ class Scheduler:
             return None
         scope.limits.linger(now)
         ticket = lane.queue.peek()
-        answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+        answer = self._acquire(now, ticket)
         if isinstance(answer, NotUntil):
             passing = self._pass(now, scope, ticket, answer)
             if isinstance(passing, NotUntil):
@@ -240,10 +240,10 @@ class Scheduler:
         if not until.is_size or until.when is None:
             return until
         due = scope.passing_ends(now, large, until.when)
-        for ticket in (
-            [small for lane in scope.lanes for small in lane.queue.smaller(large)] if now < due else []
-        ):
-            answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)), is_passing=True)
+        if now >= due:
+            return until
+        for ticket in [small for lane in scope.lanes for small in lane.queue.smaller(large)]:
+            answer = self._acquire(now, ticket, is_passing=True)
             if isinstance(answer, Permit):
                 return ticket, answer
             if answer.when is not None and answer.when < min(until.when, due):
@@ -257,9 +257,12 @@ class Scheduler:
         lane.scope.turn(lane)
         if lane.wants:
             self._hungry.append(lane)
-        ticket.attempts += 1
-        ticket.demand = permit.demand
-        return Attempt(ticket, permit, started=now, probe=probe)
+        return _attempt(ticket, permit, now=now, probe=probe)
+
+    def _acquire(self, now: int, ticket: Ticket, *, is_passing: bool = False) -> Permit | NotUntil:
+        """Take what the ticket's next exchange needs."""
+        limits = ticket.lane.scope.limits
+        return limits.acquire(now, limits.fitted(self._demand(ticket)), is_passing=is_passing)
 
     def _hedge(self, now: int, scope: Scope) -> Attempt | None:
         """Start a second attempt beside the one that is late, where nothing waits; or note when one will be."""
@@ -275,15 +278,13 @@ class Scheduler:
             return None
         ticket = late.ticket
         scope.limits.linger(now)
-        answer = scope.limits.acquire(now, scope.limits.fitted(self._demand(ticket)))
+        answer = self._acquire(now, ticket)
         if isinstance(answer, NotUntil):
             scope.wants_slot = answer.is_slot
             self._park(scope, answer.when, None)
             return None
         scope.wake_at = None
-        ticket.attempts += 1
-        ticket.demand = answer.demand
-        hedge = Attempt(ticket, answer, started=now, probe=breaker.start())
+        hedge = _attempt(ticket, answer, now=now, probe=breaker.start())
         hedge.is_hedge = True
         scope.hedged[ticket.lane].pair(late, hedge)
         return hedge
@@ -380,3 +381,10 @@ class Scheduler:
 
 def _too_long(quota: Quota, demand: Demand) -> str:
     return f"needs about {demand[quota.dimension]} tokens, more than {quota} ever allows"
+
+
+def _attempt(ticket: Ticket, permit: Permit, *, now: int, probe: bool) -> Attempt:
+    """Return the ticket's next attempt, numbered."""
+    ticket.attempts += 1
+    ticket.demand = permit.demand
+    return Attempt(ticket, permit, started=now, probe=probe)
