@@ -62,7 +62,7 @@ def test_a_file_changes_of_an_endpoint_only_what_it_says(load):
     sim = load("[endpoints.sim]\nscenario = 'a.toml'").endpoints["sim"]
     lab = load(LAB + "provider = 'gopher'").endpoints["lab"]
     assert (lab.provider, lab.key, endpoint.provider) == ("gopher", None, "openai")
-    assert (sim.key, sim.base_url, sim.options) == (NO_KEY, None, {"scenario": "a.toml"})
+    assert (sim.key, sim.base_url, sim.scenario) == (NO_KEY, None, "a.toml")
 
 
 def test_the_environment_goes_before_the_file(load):

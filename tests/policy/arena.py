@@ -182,7 +182,7 @@ class Arena:
             self._play(attempt, moved, tally)
 
     def _settle(self, attempt, reply, tally):
-        result = reply if isinstance(reply, Fault) else self.provider.decode(reply)
+        result = reply if isinstance(reply, Fault) else self.provider.decode(reply, attempt.ticket.request)
         if isinstance(reply, HttpReply):
             attempt.adverts = self.provider.adverts(reply)
         tally.in_flight -= 1

@@ -23,7 +23,7 @@ def request(**more):
 
 
 def decode(body, status=200, **headers):
-    return PROVIDER.decode(reply(status, body, **headers))
+    return PROVIDER.decode(reply(status, body, **headers), request())
 
 
 # What is sent.
@@ -51,8 +51,8 @@ def test_a_later_turn_is_sent_with_the_whole_history():
 
 
 def test_headers_carry_the_key_and_whose_account_it_is():
-    assert PROVIDER.headers(None, {}) == {"Content-Type": "application/json"}
-    assert PROVIDER.headers(Secret("sk-1"), {"organization": "o", "project": "p", "scenario": "s"}) == {
+    assert PROVIDER.headers(None) == {"Content-Type": "application/json"}
+    assert OpenAIChat({"organization": "o", "project": "p"}).headers(Secret("sk-1")) == {
         "Content-Type": "application/json",
         "Authorization": "Bearer sk-1",
         "OpenAI-Organization": "o",
@@ -295,7 +295,7 @@ headers = st.dictionaries(
 
 @given(statuses, st.binary(max_size=40) | json_values.map(lambda value: json.dumps(value).encode()), headers)
 def test_decoding_never_raises_and_everything_it_gives_can_be_written_down(status, body, given_headers):
-    result = PROVIDER.decode(HttpReply(status, CIMultiDict(given_headers), body))
+    result = PROVIDER.decode(HttpReply(status, CIMultiDict(given_headers), body), request())
     if isinstance(result, Fault):
         assert isinstance(result.kind, FaultKind)
         assert result.http_status == status
@@ -327,7 +327,7 @@ messages = st.fixed_dictionaries(
     )
 )
 def test_no_choices_break_the_decoder(choices):
-    result = PROVIDER.decode(reply(200, {"choices": choices}))
+    result = PROVIDER.decode(reply(200, {"choices": choices}), request())
     assert isinstance(result, Response | Fault)
 
 

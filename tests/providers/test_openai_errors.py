@@ -5,15 +5,16 @@ import json
 import pytest
 
 from brimline.providers.openai_chat import OpenAIChat
-from brimline.types import Fault, FaultKind
+from brimline.types import Fault, FaultKind, Request
 from tests.providers.replies import completion, reply
 
 S = 1_000_000_000
+REQUEST = Request(id=0, model="lab/x", messages=({"role": "user", "content": "Hi"},))
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
 def decode(status, body=b"", **headers):
-    fault = OpenAIChat().decode(reply(status, body, **headers))
+    fault = OpenAIChat().decode(reply(status, body, **headers), REQUEST)
     assert isinstance(fault, Fault)
     assert fault.http_status == status
     return fault

@@ -32,7 +32,7 @@ def command(input_: Path | None, output: Path, fresh: bool) -> int:  # noqa: FBT
     Press Ctrl-C half-way and run it again: it resumes, and every answer is there exactly once.
     """
     config = Config(
-        endpoints={"sim": Endpoint(key=NO_KEY, options={"scenario": str(_find("demo.toml"))}, source="demo")},
+        endpoints={"sim": Endpoint(key=NO_KEY, scenario=str(_find("demo.toml")), source="demo")},
         rules=LIMITS,
     )
     options = RunOptions(input=input_ or _find("messages.jsonl"), output=output, models=MODELS, prompt=PROMPT)

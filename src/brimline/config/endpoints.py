@@ -21,7 +21,8 @@ class Endpoint:
         base_url: Where it is, with the version path where the vendor's SDK wants it there; None: the simulator,
             started when it is needed.
         key: Where its credential is: `env:NAME`, `none`, or in Python a `Secret`; None: `<ENDPOINT>_API_KEY`.
-        options: What else the dialect wants: `organization`, `project`; for the simulator `scenario`.
+        options: What else the dialect wants, as text: `organization`, `api_version`, ...; it knows what it takes.
+        scenario: For the simulator: the file that it follows.
         source: Where this was said, for people.
     """
 
@@ -29,6 +30,7 @@ class Endpoint:
     base_url: str | None = None
     key: str | Secret | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    scenario: str | None = None
     source: str = "Python"
 
     def __post_init__(self) -> None:
@@ -71,10 +73,12 @@ ANNOUNCED = (
 )  # fmt: skip
 """Names that people will try; each can be an endpoint of the OpenAI dialect until it has its own."""
 
+OPTIONS = ("organization", "project", "api_version", "location", "region")
+"""Options that the dialects of this package know; another's stand in the table `options`."""
+
 _ALIASES = {
     "openai": {"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"},
 }
-_OPTIONS = ("organization", "project", "scenario")
 
 
 def variable(endpoint: str, what: str) -> str:
@@ -85,11 +89,16 @@ def variable(endpoint: str, what: str) -> str:
 def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
     """Read one `[endpoints.NAME]` table; what it does not say stays as in `known`."""
     known = known or Endpoint()
-    options = {name: value for name in _OPTIONS if (value := section.take(name, str)) is not None}
+    scenario = section.take("scenario", str)
     provider = section.take("provider", str)
     base_url = section.take("base_url", str)
     key = section.take("key", str, is_secret=True)
+    options = {name: text for name in OPTIONS if (text := section.take(name, str)) is not None}
+    options |= section.table("options").texts()
     section.finish()
+    for name in options:
+        if re.search(r"key|secret|token|password", name, re.IGNORECASE):
+            raise section.error("options", f"'{name}' looks like a credential; give it with key = 'env:NAME'")
     provider = known.provider if provider is None else provider
     base_url = known.base_url if base_url is None else base_url
     if base_url is None and section.path != "endpoints.sim":
@@ -100,6 +109,7 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
             base_url=base_url,
             key=known.key if key is None else key,
             options={**known.options, **options},
+            scenario=known.scenario if scenario is None else scenario,
             source=section.file,
         )
     except ConfigError as error:
@@ -123,6 +133,7 @@ def from_environment(name: str, endpoint: Endpoint, environment: Mapping[str, st
             base_url=base_url or endpoint.base_url,
             key=endpoint.key,
             options={**endpoint.options, **options},
+            scenario=endpoint.scenario,
             source="environment" if base_url else endpoint.source,
         )
     except ConfigError as error:

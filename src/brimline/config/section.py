@@ -116,6 +116,10 @@ class Section:
         """Return the table `key`; it is empty if it is not given."""
         return Section(self.take(key, dict) or {}, self.file, self._join(key))
 
+    def texts(self) -> dict[str, str]:
+        """Take everything that is there; all of it is text."""
+        return {key: text for key in self._values if (text := self.take(key, str)) is not None}
+
     def finish(self) -> None:
         """See that nothing was left untaken.
 

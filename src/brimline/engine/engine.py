@@ -308,13 +308,13 @@ class Engine:
     async def _dial(self, name: str) -> LiveEndpoint:
         endpoint = self.config.endpoints[name]
         key = self.config.key(name)
-        provider = find_provider(endpoint.provider)
+        provider = find_provider(endpoint.provider, endpoint.options)
         base_url = endpoint.base_url
         if base_url is None:
             simulator = SimulatorProcess()
             self._simulators.append(simulator)
-            base_url = await simulator.start(endpoint.options.get("scenario"))
-        transport = HttpTransport(base_url, provider.headers(key, endpoint.options))
+            base_url = await simulator.start(endpoint.scenario)
+        transport = HttpTransport(base_url, provider.headers(key))
         return LiveEndpoint(provider, transport, key, Account.of(endpoint, key))
 
     async def _tick(self, on_progress: Callable[[Progress], None]) -> None:

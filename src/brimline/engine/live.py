@@ -79,7 +79,7 @@ class LiveEndpoint:
         if isinstance(reply, Fault):
             return reply
         attempt.adverts = self.provider.adverts(reply)
-        return self.provider.decode(reply)
+        return self.provider.decode(reply, request)
 
     def _redacted(self, result: Response | Fault) -> Response | Fault:
         if isinstance(result, Fault) and self._key is not None:

@@ -102,7 +102,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         try:
             name, endpoint = config.endpoint(model)
             config.key(name)
-            providers[name] = find_provider(endpoint.provider)
+            providers[name] = find_provider(endpoint.provider, endpoint.options)
         except ConfigError as error:
             return str(error)
         return None

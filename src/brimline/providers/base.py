@@ -1,17 +1,26 @@
 """What a provider is, and the table of those that exist: adding one is one file and one row."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, runtime_checkable
 
 from brimline.errors import ConfigError
 from brimline.providers.openai_chat import OpenAIChat
-from brimline.types import Advert, Fault, HttpReply, HttpRequest, Request, Response, Secret
+from brimline.types import Advert, Delta, Fault, HttpReply, HttpRequest, Request, Response, Secret
+
+GROUP = "brimline.providers"
+"""The entry points under which other packages offer dialects."""
 
 
 class Provider(Protocol):
-    """One dialect, as pure functions of its arguments."""
+    """One dialect, as pure functions of its arguments.
 
-    def headers(self, key: Secret | None, options: Mapping[str, str]) -> dict[str, str]:
+    It is made with the options of an endpoint (`organization`, `api_version`, ...); the class names those that it
+    knows in `OPTIONS`.
+    """
+
+    def headers(self, key: Secret | None) -> dict[str, str]:
         """Return the headers that every request to an endpoint carries, credential included."""
         ...
 
@@ -23,8 +32,8 @@ class Provider(Protocol):
         """Return the exchange of `request` that follows `responses`."""
         ...
 
-    def decode(self, reply: HttpReply) -> Response | Fault:
-        """Return what a reply means. Never raises, whatever the bytes are."""
+    def decode(self, reply: HttpReply, request: Request) -> Response | Fault:
+        """Return what a reply to `request` means. Never raises, whatever the bytes are."""
         ...
 
     def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
@@ -32,18 +41,70 @@ class Provider(Protocol):
         ...
 
 
-PROVIDERS: dict[str, Callable[[], Provider]] = {
+class StreamReader(Protocol):
+    """Reads one answer that comes in pieces."""
+
+    is_over: bool
+    """Whether the dialect's own end has come; what follows is not looked at."""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Return what the next bytes, cut anywhere, add to the answer. Never raises, whatever they are."""
+        ...
+
+    def result(self) -> Response | Fault:
+        """Return what came of it, when it is over or nothing more comes.
+
+        A stream that ends before its dialect's own end is a fault.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingProvider(Provider, Protocol):
+    """A dialect that can send an answer in pieces."""
+
+    def encode_stream(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
+        """Return the exchange of `request` that follows `responses`, to be answered in pieces."""
+        ...
+
+    def reader(self, head: HttpReply, request: Request) -> StreamReader:
+        """Return a reader for the body of a reply with this status (a good one) and these headers."""
+        ...
+
+
+PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "openai": OpenAIChat,
 }
 """Dialects by the name that `provider = ...` has in a configuration."""
 
 
-def find_provider(name: str) -> Provider:
-    """Return the provider called `name`.
+def find_provider(name: str, options: Mapping[str, str] | None = None) -> Provider:
+    """Return the provider called `name`, of this package or another one, for an endpoint with these options.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, it does not know an option, or it cannot be loaded.
     """
-    if name not in PROVIDERS:
-        raise ConfigError(f"provider '{name}' does not exist; there is {', '.join(sorted(PROVIDERS))}")
-    return PROVIDERS[name]()
+    make: Any = PROVIDERS.get(name) or _load(name)
+    known = getattr(make, "OPTIONS", ())
+    for option in options or {}:
+        if option not in known:
+            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise ConfigError(f"provider '{name}' has no option '{option}'; {takes}")
+    provider: Provider = make(options or {})
+    return provider
+
+
+@cache
+def _offered() -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _load(name: str) -> Any:
+    if name not in _offered():
+        known = ", ".join(sorted({*PROVIDERS, *_offered()}))
+        raise ConfigError(f"provider '{name}' does not exist; there is {known}")
+    try:
+        return _offered()[name].load()
+    except Exception as error:
+        source = _offered()[name].value
+        raise ConfigError(f"provider '{name}' ({source}) cannot be loaded: {error}") from error

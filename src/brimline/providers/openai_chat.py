@@ -66,16 +66,25 @@ _decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
 
 
 class OpenAIChat:
-    """The chat completions dialect."""
+    """The chat completions dialect.
 
-    def headers(self, key: Secret | None, options: Mapping[str, str]) -> dict[str, str]:
-        """Return credential, organisation and project; `options` holds the latter two."""
+    Args:
+        options: `organization` and `project`, whose account it is.
+    """
+
+    OPTIONS = frozenset({"organization", "project"})
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        self._options = options or {}
+
+    def headers(self, key: Secret | None) -> dict[str, str]:
+        """Return credential, organisation and project."""
         headers = {"Content-Type": "application/json"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key.reveal()}"
-        if organization := options.get("organization"):
+        if organization := self._options.get("organization"):
             headers["OpenAI-Organization"] = organization
-        if project := options.get("project"):
+        if project := self._options.get("project"):
             headers["OpenAI-Project"] = project
         return headers
 
@@ -95,7 +104,7 @@ class OpenAIChat:
         body = {"model": request.model_name, "messages": messages, **request.params}
         return HttpRequest("/chat/completions", _encode(body), {})
 
-    def decode(self, reply: HttpReply) -> Response | Fault:
+    def decode(self, reply: HttpReply, request: Request) -> Response | Fault:  # noqa: ARG002
         """Return the answer, or why there is none."""
         if not 200 <= reply.status < 300:
             return classify(reply)

@@ -8,7 +8,7 @@ It is provider and transport in one, so that everything in between is the real t
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -127,7 +127,7 @@ class ScriptedEndpoint:
 
     # The provider's part.
 
-    def headers(self, key: Secret | None, options: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+    def headers(self, key: Secret | None) -> dict[str, str]:  # noqa: ARG002
         """There are none."""
         return {}
 
@@ -139,7 +139,7 @@ class ScriptedEndpoint:
         """Pass the request on as it is."""
         return _Letter(request, len(responses))
 
-    def decode(self, reply: HttpReply) -> Response | Fault:
+    def decode(self, reply: HttpReply, request: Request) -> Response | Fault:  # noqa: ARG002
         """Return what the script says."""
         assert isinstance(reply, _Answer)
         return reply.result

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
 
 Message: TypeAlias = Mapping[str, Any]
@@ -17,6 +17,17 @@ class Priority(IntEnum):
     HIGH = 10
 
 
+class Operation(StrEnum):
+    """What is asked of a model."""
+
+    CHAT = "chat"
+    """The next message of a conversation."""
+    COMPLETION = "completion"
+    """How a text goes on, for models without a chat; the text is that of the only message."""
+    EMBEDDING = "embedding"
+    """The vector of a text; the text is that of the only message."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One thing to be answered by one model.
@@ -28,9 +39,11 @@ class Request:
         id: The user's name for it, any JSON scalar; a row number where the input gives none.
         model: The model reference `endpoint/model`, split at the first `/`.
         messages: What the first exchange sends, system message included.
+        operation: What is asked for.
         follow_ups: The user's later turns.
         media: Local files that the messages name: the path for each URL of the form `media:<digest>`.
         params: Generation parameters as the user gave them, passed through (`temperature`, `tools`, ...).
+        schema: The JSON schema that the answer has to follow, or None.
         priority: Higher goes first within a quota.
         repeat: Which of several answers to the same row it is, from 0; None where only one is asked for.
         key: The request's identity for resuming (a hex digest), or an empty string where nothing is kept.
@@ -43,6 +56,8 @@ class Request:
     follow_ups: tuple[str, ...] = ()
     media: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    operation: Operation = Operation.CHAT
+    schema: Mapping[str, Any] | None = None
     priority: int = Priority.NORMAL
     repeat: int | None = None
     key: str = ""

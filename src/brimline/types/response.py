@@ -1,5 +1,6 @@
 """A response: the provider's answer, normalised."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -37,11 +38,16 @@ class Response:
 
     Attributes:
         text: The answer; a list where the request asked for several (`n`).
-        finish_reason: The provider's word for why it stopped (`stop`, `length`, `tool_calls`, ...).
+        finish_reason: Why it stopped: `stop`, `length`, `tool_calls` or `content_filter`, whatever the provider calls
+            it; another reason is the provider's own word.
         usage: What it used, or None where the provider does not say.
         model: The model that served it, as the provider names it.
         request_id: The provider's id of the exchange, for its support.
-        tool_calls: Calls the model asks for, as the provider wrote them.
+        tool_calls: Calls the model asks for, each `{"id", "type": "function", "function": {"name", "arguments"}}` with
+            its arguments as JSON text, whatever the provider's form.
+        reasoning: What the model thought before it answered, where the provider shows it.
+        logprobs: Log probabilities as the provider wrote them, or None.
+        embeddings: One vector for each text that was embedded.
         raw: The body of the reply, byte for byte.
     """
 
@@ -51,4 +57,22 @@ class Response:
     model: str | None = None
     request_id: str | None = None
     tool_calls: tuple[object, ...] = ()
+    reasoning: str | None = None
+    logprobs: object | None = None
+    embeddings: tuple[Sequence[float], ...] = ()
     raw: bytes = b""
+
+
+@dataclass(slots=True)
+class Delta:
+    """A piece of an answer, as it comes.
+
+    Attributes:
+        text: The next piece of the answer.
+        reasoning: The next piece of what the model thinks.
+        choice: Which answer goes on, where the request asked for several; from 0.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    choice: int = 0
