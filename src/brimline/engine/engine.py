@@ -21,6 +21,7 @@ from brimline.engine.run import Run
 from brimline.engine.sharing import Account
 from brimline.engine.simulator import SimulatorProcess
 from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
+from brimline.engine.wire import WireEndpoint
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
 from brimline.transport import HttpTransport
@@ -315,7 +316,7 @@ class Engine:
             self._simulators.append(simulator)
             base_url = await simulator.start(endpoint.scenario)
         transport = HttpTransport(base_url, provider.headers(key))
-        return LiveEndpoint(provider, transport, key, Account.of(endpoint, key))
+        return WireEndpoint(provider, transport, key, Account.of(endpoint, key))
 
     async def _tick(self, on_progress: Callable[[Progress], None]) -> None:
         while True:

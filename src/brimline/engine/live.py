@@ -1,36 +1,28 @@
-"""A live endpoint: a dialect, a way to the server, and a credential that stays in."""
+"""A live endpoint: what answers exchanges, within their time and whatever goes wrong."""
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
 from brimline.core.lane import Attempt
-from brimline.data.media import MediaError, embed
 from brimline.engine.sharing import Account
-from brimline.providers import Provider
-from brimline.transport import Transport
 from brimline.types import Fault, FaultKind, Response, Secret
 
 log = logging.getLogger("brimline.engine")
 
 
-class LiveEndpoint:
-    """Sends exchanges to one endpoint.
+class LiveEndpoint(ABC):
+    """Answers exchanges.
 
     Args:
-        provider: Its dialect.
-        transport: The way to it.
         key: Its credential, to keep it out of what the server says.
         account: Whose limits hold there; None: nobody shares them.
     """
 
-    def __init__(
-        self, provider: Provider, transport: Transport, key: Secret | None, account: Account | None = None
-    ) -> None:
-        self.provider = provider
+    def __init__(self, key: Secret | None = None, account: Account | None = None) -> None:
         self.account = account
-        self._transport = transport
         self._key = key
 
     async def exchange(
@@ -64,28 +56,18 @@ class LiveEndpoint:
         log.error("attempt failed", extra={"request": attempt.ticket.request.id}, exc_info=error)
         return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
 
+    @abstractmethod
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
-        request = attempt.ticket.request
-        problem = self.provider.problem(request)
-        if problem is not None:
-            return Fault(FaultKind.INVALID_REQUEST, problem)
-        try:
-            if request.media:
-                request = replace(request, messages=embed(request.messages, request.media))
-            encoded = self.provider.encode(request, attempt.ticket.responses)
-        except (MediaError, TypeError, ValueError) as error:
-            return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
-        reply = await self._transport.send(encoded, departed)
-        if isinstance(reply, Fault):
-            return reply
-        attempt.adverts = self.provider.adverts(reply)
-        return self.provider.decode(reply, request)
+        """Send an attempt's exchange, call `departed` when it leaves, and return what came of it.
+
+        What is raised becomes a fault of brimline itself.
+        """
 
     def _redacted(self, result: Response | Fault) -> Response | Fault:
         if isinstance(result, Fault) and self._key is not None:
             return replace(result, detail=self._key.redact(result.detail))
         return result
 
+    @abstractmethod
     async def close(self) -> None:
-        """Close every connection."""
-        await self._transport.close()
+        """Let go of everything."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from brimline.engine.live import LiveEndpoint
+from brimline.engine.wire import WireEndpoint
 from brimline.types import Advert, Fault, HttpReply, HttpRequest, Request, Response, Secret, Usage
 
 FOREVER = float("inf")
@@ -118,7 +119,7 @@ class ScriptedEndpoint:
 
     def live(self, key: Secret | None = None) -> LiveEndpoint:
         """Return it as the engine wants it."""
-        return LiveEndpoint(self, self, key)
+        return WireEndpoint(self, self, key)
 
     @property
     def departures(self) -> list[float]:

@@ -1,0 +1,51 @@
+"""An endpoint on the wire: a dialect, a way to the server, and a credential that stays in."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from brimline.core.lane import Attempt
+from brimline.data.media import MediaError, embed
+from brimline.engine.live import LiveEndpoint
+from brimline.engine.sharing import Account
+from brimline.providers import Provider
+from brimline.transport import Transport
+from brimline.types import Fault, FaultKind, Response, Secret
+
+
+class WireEndpoint(LiveEndpoint):
+    """Sends exchanges to one server.
+
+    Args:
+        provider: Its dialect.
+        transport: The way to it.
+        key: Its credential, to keep it out of what the server says.
+        account: Whose limits hold there; None: nobody shares them.
+    """
+
+    def __init__(
+        self, provider: Provider, transport: Transport, key: Secret | None, account: Account | None = None
+    ) -> None:
+        super().__init__(key, account)
+        self.provider = provider
+        self._transport = transport
+
+    async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
+        request = attempt.ticket.request
+        problem = self.provider.problem(request)
+        if problem is not None:
+            return Fault(FaultKind.INVALID_REQUEST, problem)
+        try:
+            if request.media:
+                request = replace(request, messages=embed(request.messages, request.media))
+            encoded = self.provider.encode(request, attempt.ticket.responses)
+        except (MediaError, TypeError, ValueError) as error:
+            return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
+        reply = await self._transport.send(encoded, departed)
+        if isinstance(reply, Fault):
+            return reply
+        attempt.adverts = self.provider.adverts(reply)
+        return self.provider.decode(reply, request)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
