@@ -39,7 +39,10 @@ def test_a_reference_names_its_endpoint_before_the_first_slash(load):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ("gpt-4", "'gpt-4' is no model; write it as ENDPOINT/MODEL with an endpoint of: lab, openai, sim"),
+        (
+            "gpt-4",
+            "'gpt-4' is no model; write it as ENDPOINT/MODEL with an endpoint of: lab, openai, sim, test",
+        ),
         ("lab/", "'lab/' is no model"),
         ("/x", "'/x' is no model"),
         ("", "'' is no model"),

@@ -10,6 +10,7 @@ from brimline.cli.options import limit_options, make_config
 from brimline.cli.text import clean
 from brimline.config import Config
 from brimline.config.endpoints import NO_KEY, variable
+from brimline.engine.callables import name_of
 from brimline.errors import ConfigError
 from brimline.types import Secret
 
@@ -61,6 +62,9 @@ def _run(config: Config) -> Iterator[str]:
 def _endpoints(config: Config) -> Iterator[str]:
     for name, endpoint in config.endpoints.items():
         yield f"[endpoints.{name}]  ({endpoint.source})"
+        if endpoint.function is not None:
+            yield f"  function = {name_of(endpoint.function)}"
+            continue
         yield f"  provider = {endpoint.provider}"
         yield f"  base_url = {endpoint.base_url or 'the simulator, started when it is needed'}"
         yield f"  key = {_key(config, name)}"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from brimline.config.section import Section
@@ -23,6 +24,7 @@ class Endpoint:
         key: Where its credential is: `env:NAME`, `none`, or in Python a `Secret`; None: `<ENDPOINT>_API_KEY`.
         options: What else the dialect wants, as text: `organization`, `api_version`, ...; it knows what it takes.
         scenario: For the simulator: the file that it follows.
+        function: What answers instead of a server: a function of a request, or the name of one as `module:name`.
         source: Where this was said, for people.
     """
 
@@ -31,6 +33,7 @@ class Endpoint:
     key: str | Secret | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     scenario: str | None = None
+    function: Any = None
     source: str = "Python"
 
     def __post_init__(self) -> None:
@@ -42,6 +45,10 @@ class Endpoint:
             and not re.fullmatch(r"env:[A-Za-z_]\w*", self.key)
         ):
             raise ConfigError("a key is given by reference: 'env:NAME' or 'none', never as text")
+        if self.function is not None and (self.base_url is not None or self.key not in {None, NO_KEY}):
+            raise ConfigError("a function has neither a base URL nor a key")
+        if isinstance(self.function, str) and not re.fullmatch(r"[\w.]+:[\w.]+", self.function):
+            raise ConfigError(f"function '{self.function}' is none; write it like 'package.module:name'")
 
 
 def _check_url(url: str) -> None:
@@ -64,6 +71,7 @@ def _check_url(url: str) -> None:
 BUILT_IN: dict[str, Endpoint] = {
     "openai": Endpoint(base_url="https://api.openai.com/v1", source="built in"),
     "sim": Endpoint(key=NO_KEY, source="built in"),
+    "test": Endpoint(function="brimline.engine.rehearsal:answer", source="built in"),
 }
 """Endpoints that exist without a file."""
 
@@ -90,6 +98,7 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
     """Read one `[endpoints.NAME]` table; what it does not say stays as in `known`."""
     known = known or Endpoint()
     scenario = section.take("scenario", str)
+    function = section.take("function", str)
     provider = section.take("provider", str)
     base_url = section.take("base_url", str)
     key = section.take("key", str, is_secret=True)
@@ -101,7 +110,7 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
             raise section.error("options", f"'{name}' looks like a credential; give it with key = 'env:NAME'")
     provider = known.provider if provider is None else provider
     base_url = known.base_url if base_url is None else base_url
-    if base_url is None and section.path != "endpoints.sim":
+    if base_url is None and function is None and section.path != "endpoints.sim":
         raise section.error("base_url", "is missing; write it like 'http://10.0.0.5:8000/v1'")
     try:
         return Endpoint(
@@ -110,6 +119,7 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
             key=known.key if key is None else key,
             options={**known.options, **options},
             scenario=known.scenario if scenario is None else scenario,
+            function=known.function if function is None else function,
             source=section.file,
         )
     except ConfigError as error:
@@ -134,6 +144,7 @@ def from_environment(name: str, endpoint: Endpoint, environment: Mapping[str, st
             key=endpoint.key,
             options={**endpoint.options, **options},
             scenario=endpoint.scenario,
+            function=endpoint.function,
             source="environment" if base_url else endpoint.source,
         )
     except ConfigError as error:
@@ -146,7 +157,7 @@ def find_key(name: str, endpoint: Endpoint, environment: Mapping[str, str]) -> S
     Raises:
         ConfigError: The variable that should hold it is not set, or what it holds cannot stand in a header.
     """
-    if endpoint.key == NO_KEY:
+    if endpoint.key == NO_KEY or endpoint.function is not None:
         return None
     if isinstance(endpoint.key, Secret):
         return _sendable(endpoint.key, f"the key of endpoint '{name}'")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from brimline.config import Config, Endpoint
 from brimline.data.frames import rows_of
 from brimline.data.given import GivenRows
+from brimline.engine.callables import Function
 from brimline.engine.engine import Engine
 from brimline.engine.execution import Execution
 from brimline.engine.options import Retry, RunOptions
@@ -36,7 +37,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     params: Mapping[str, Any] | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
-    endpoints: Mapping[str, Endpoint] | None = None,
+    endpoints: Mapping[str, Endpoint | Function] | None = None,
     config: Config | str | Path | None = None,
     timeout: float | None = None,
     max_tries: int | None = None,
@@ -71,7 +72,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         params: Generation parameters; they win over a row's own.
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
         concurrency: Attempts in flight at once, for each model or by model reference or pattern (learned).
-        endpoints: Endpoints by name, beside those of the configuration.
+        endpoints: Endpoints by name, beside those of the configuration; a function of a request can be one.
         config: A configuration, or the path of a file instead of `brimline.toml`.
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one request (5); refusals for a rate limit do not count.
@@ -141,7 +142,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     params: Mapping[str, Any] | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
-    endpoints: Mapping[str, Endpoint] | None = None,
+    endpoints: Mapping[str, Endpoint | Function] | None = None,
     config: Config | str | Path | None = None,
     hedge: bool | None = None,
     cache: bool | str | Path | None = None,

@@ -13,6 +13,7 @@ import msgspec
 from brimline.config import Config
 from brimline.core.time import SECOND
 from brimline.data.key import request_key
+from brimline.engine.callables import name_of
 from brimline.engine.clock import wall_clock
 from brimline.store.cache import AnswerCache, Occurrences
 from brimline.types import Outcome, Request, Response
@@ -175,7 +176,7 @@ class Recall:
 def _place(config: Config, model: str) -> bytes:
     """Return a digest of the place that answers: dialect, base URL and what else is said to it, but no credential."""
     _, endpoint = config.endpoint(model)
-    place = (endpoint.provider, endpoint.base_url, dict(endpoint.options))
+    place = (endpoint.provider, endpoint.base_url or name_of(endpoint.function), dict(endpoint.options))
     return blake2b(msgspec.json.encode(place, order="sorted"), digest_size=32).digest()
 
 

@@ -14,6 +14,7 @@ from brimline.config.size import parse_size
 from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
+from brimline.engine.callables import CallableEndpoint, Function, find_function
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.progress import Progress, progress_of
 from brimline.engine.pump import Pump
@@ -46,7 +47,7 @@ class Engine:
     Args:
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
         concurrency: Attempts in flight at once, for each model or by model reference or pattern; learned if not given.
-        endpoints: Endpoints by name, beside those of the configuration.
+        endpoints: Endpoints by name, beside those of the configuration; a function of a request can be one.
         config: A configuration, or the path of a file instead of `brimline.toml`.
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one exchange (5).
@@ -68,7 +69,7 @@ class Engine:
         *,
         limits: Mapping[str, str] | None = None,
         concurrency: int | Mapping[str, int] | None = None,
-        endpoints: Mapping[str, Endpoint] | None = None,
+        endpoints: Mapping[str, Endpoint | Function] | None = None,
         config: Config | str | Path | None = None,
         timeout: float | None = None,
         max_tries: int | None = None,
@@ -309,6 +310,8 @@ class Engine:
     async def _dial(self, name: str) -> LiveEndpoint:
         endpoint = self.config.endpoints[name]
         key = self.config.key(name)
+        if endpoint.function is not None:
+            return CallableEndpoint(name, find_function(endpoint))
         provider = find_provider(endpoint.provider, endpoint.options)
         base_url = endpoint.base_url
         if base_url is None:
@@ -348,10 +351,14 @@ def _configure(
     config: Config | str | Path | None,
     rules: list[LimitRule],
     settings: Mapping[str, Any],
-    endpoints: Mapping[str, Endpoint],
+    endpoints: Mapping[str, Endpoint | Function],
 ) -> Config:
+    made = {
+        name: given if isinstance(given, Endpoint) else Endpoint(function=given)
+        for name, given in endpoints.items()
+    }
     if not isinstance(config, Config):
         config = load_config(None if config is None else Path(config), flags=rules, run=settings)
     elif rules or any(value is not None for value in settings.values()):
         config = replace(config.outranked(rules), run=config.run.updated(settings, "Python"))
-    return replace(config, endpoints={**config.endpoints, **endpoints}) if endpoints else config
+    return replace(config, endpoints={**config.endpoints, **made}) if made else config

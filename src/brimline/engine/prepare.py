@@ -19,6 +19,7 @@ from brimline.data.plan import Plan, Problems, make_plan
 from brimline.data.recipe import Recipe, is_batch_row
 from brimline.data.rows import Row, Table
 from brimline.data.template import Template
+from brimline.engine.callables import find_function
 from brimline.engine.options import RunOptions
 from brimline.errors import ConfigError, InputError, OutputError
 from brimline.providers import Provider, find_provider
@@ -102,7 +103,10 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         try:
             name, endpoint = config.endpoint(model)
             config.key(name)
-            providers[name] = find_provider(endpoint.provider, endpoint.options)
+            if endpoint.function is not None:
+                find_function(endpoint)
+            else:
+                providers[name] = find_provider(endpoint.provider, endpoint.options)
         except ConfigError as error:
             return str(error)
         return None
