@@ -1,0 +1,73 @@
+"""The examples run as they stand, against the simulator that they start themselves."""
+
+import ast
+import asyncio
+import inspect
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+pytestmark = pytest.mark.real_time
+
+
+def test_chains_answer_and_ask():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / "langchain_chain.py")],
+        check=False, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "HELLO", "GOOD BYE", "echo: What is a quota?", "echo: What is a permit?", "echo: What is a lane?",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def service(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "fastapi_service", module := type(sys)("fastapi_service"))
+    exec(compile((EXAMPLES / "fastapi_service.py").read_text(), "fastapi_service", "exec"), module.__dict__)
+    with TestClient(module.app) as client:
+        yield client
+
+
+def test_a_service_answers_and_works_in_the_background(service):
+    answered = service.post("/generate", json={"prompt": "hello", "system": "be brief"})
+    assert (answered.status_code, answered.json()["text"]) == (200, "echo: hello")
+    job = service.post("/jobs", json={"prompts": [f"question {n}" for n in range(50)]}).json()["id"]
+    ends = time.monotonic() + 20
+    while not (stands := service.get(f"/jobs/{job}").json())["is_over"]:
+        assert time.monotonic() < ends
+    assert stands["answers"] == [f"echo: question {n}" for n in range(50)]
+    assert stands["failures"] == {}
+    assert service.get("/jobs/none").status_code == 404
+    assert service.post("/generate", json={"prompt": ""}).status_code == 422
+
+
+def test_a_service_that_ends_drops_what_is_under_way(service):
+    service.post("/jobs", json={"prompts": ["x"] * 10_000})
+
+
+def test_every_cell_of_the_notebook(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    namespace = {}
+
+    async def run_all():
+        for cell in cells:
+            code = compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            result = eval(code, namespace)
+            if inspect.iscoroutine(result):
+                await result
+
+    asyncio.run(run_all())
+    assert len(namespace["answers"]) == 20
+    assert [line["response"] for line in namespace["report"]] == [
+        f"echo: Where is {city}?" for city in ("Paris", "Lima", "Oslo")
+    ]
