@@ -23,6 +23,7 @@ COMMANDS = {
     "limits": ("brimline.cli.limits", "Show what limits a model: declared, advertised, learned, used."),
     "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
     "export": ("brimline.cli.export", "Write results as CSV, Parquet or JSONL."),
+    "score": ("brimline.cli.score", "Score the answers in results: exact, numeric, regex, a function, ..."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
     "config": ("brimline.cli.config", "Show what is configured, and where it was said."),

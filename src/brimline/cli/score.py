@@ -1,0 +1,121 @@
+"""`brimline score`: how right the answers in a results file are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from brimline.cli.text import clean, plural
+from brimline.evals import Gate, Mean, Scored, find_scorer, parse_gate, score_file
+
+GATE_MISSED = 4
+
+
+@click.command(name="score")
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "-s",
+    "--score",
+    "scorers",
+    multiple=True,
+    required=True,
+    metavar="SCORER",
+    help="match, includes, exact, contains, regex:PATTERN, choice, numeric[:abs=X,rel=X], json, schema:FILE, f1, rouge-l, "
+    "bleu, or a function as MODULE:FUNCTION; expected=COLUMN names the column of the right answer. Repeatable.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="[<results stem>.scored.jsonl]")
+@click.option("--by", multiple=True, metavar="COLUMN", help="Means by this column, too. Repeatable.")
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="'NAME >= X'",
+    help="Exit with 4 if it does not hold. Repeatable.",
+)
+@click.option("--json", "to_json", is_flag=True, help="Write the means as JSON.")
+def command(
+    *,
+    results: Path,
+    scorers: tuple[str, ...],
+    output: Path | None,
+    by: tuple[str, ...],
+    gates: tuple[str, ...],
+    to_json: bool,
+) -> int:
+    """Score the answers in RESULTS of `run`. The results stay as they are; the scores go to a file beside them.
+
+    What cannot be scored is said for its row and never stops the others. A gate counts a row without a score as 0.
+    """
+    found = [find_scorer(spec) for spec in scorers]
+    checks = [parse_gate(text) for text in gates]
+    output = output or results.with_name(
+        f"{results.name.removesuffix('.jsonl').removesuffix('.results')}.scored.jsonl"
+    )
+    scored = score_file(results, found, by=by, output=output)
+    return show(scored, checks, output=output, to_json=to_json)
+
+
+def show(scored: Scored, gates: list[Gate], *, output: Path | None, to_json: bool) -> int:
+    """Show the means and say whether the gates hold; return the exit code."""
+    misses = scored.misses(gates)
+    if to_json:
+        click.echo(msgspec.json.encode(as_json(scored, misses)))
+    else:
+        _print(scored, output)
+    for problem in scored.problems:
+        click.echo(clean(f"brimline: {problem}"), err=True)
+    if scored.unscored > len(scored.problems):
+        click.echo(f"brimline: ... {plural(scored.unscored, 'score')} could not be given", err=True)
+    for miss in misses:
+        click.echo(clean(f"brimline: gate missed: {miss}"), err=True)
+    return GATE_MISSED if misses else 0
+
+
+def as_json(scored: Scored, misses: list[str]) -> dict[str, Any]:
+    """Return the means as JSON has them; an end of an interval that nobody knows is null."""
+    groups = []
+    for group in scored.groups:
+        rows, unanswered = scored.rows(group)
+        means = {name: _numbers(mean) for name, mean in scored.means(group).items()}
+        named = dict(zip(("model", *scored.by), group, strict=True))
+        groups.append({**named, "rows": rows, "unanswered": unanswered, "scores": means})
+    return {
+        "groups": groups,
+        "unscored": scored.unscored,
+        "problems": scored.problems,
+        "gates_missed": misses,
+    }
+
+
+def _numbers(mean: Mean) -> dict[str, Any]:
+    ends = {"low": mean.low, "high": mean.high} if mean.is_bounded else {"low": None, "high": None}
+    return {"mean": mean.value, **ends, "rows": mean.rows, "clusters": mean.clusters}
+
+
+def _print(scored: Scored, output: Path | None) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", *scored.by, "score"):
+        table.add_column(column, overflow="fold")
+    for column in ("mean", "95% interval", "rows", "unanswered"):
+        table.add_column(column, justify="right")
+    for cells in _cells(scored):
+        table.add_row(*cells)
+    Console().print(table)
+    if output is not None:
+        click.echo(clean(f"Scores of each row: {output}"), err=True)
+
+
+def _cells(scored: Scored) -> Iterator[tuple[str, ...]]:
+    for group in scored.groups:
+        rows, unanswered = scored.rows(group)
+        shown = tuple(clean(part) for part in group)
+        means = scored.means(group)
+        for name, mean in means.items():
+            interval = f"{mean.low:.3f} to {mean.high:.3f}" if mean.is_bounded else "?"
+            yield (*shown, clean(name), f"{mean.value:.3f}", interval, f"{mean.rows:,}", f"{unanswered:,}")
+        if not means:
+            yield (*shown, "-", "-", "-", f"{rows:,}", f"{unanswered:,}")
