@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("brimline.cli.check", "Find every problem of a file, its models and keys; sends nothing."),
     "export": ("brimline.cli.export", "Write results as CSV, Parquet or JSONL."),
     "score": ("brimline.cli.score", "Score the answers in results: exact, numeric, regex, a function, ..."),
+    "compare": ("brimline.cli.compare", "Compare what several results say of the same rows."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
     "config": ("brimline.cli.config", "Show what is configured, and where it was said."),
