@@ -116,7 +116,9 @@ def _differences(found: Comparison) -> Table:
             f"{each.rows:,}",
             f"{each.same:,}",
             f"{each.wins:,} / {each.ties:,} / {each.losses:,}",
-            *(_signed(mean) for mean in (each.score, each.latency, each.cost)),
+            _signed(each.score),
+            _signed(each.latency),
+            _signed(each.cost, 6),
         )
     return table
 
@@ -125,11 +127,8 @@ def _mean(mean: Mean | None) -> str:
     return "-" if mean is None else f"{mean.value:.3f}"
 
 
-def _signed(mean: Mean | None) -> str:
+def _signed(mean: Mean | None, digits: int = 3) -> str:
     if mean is None:
         return "-"
-    return (
-        f"{mean.value:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})"
-        if mean.is_bounded
-        else f"{mean.value:+.3f}"
-    )
+    value, low, high = (f"{number:+.{digits}f}" for number in (mean.value, mean.low, mean.high))
+    return f"{value} ({low} to {high})" if mean.is_bounded else value
