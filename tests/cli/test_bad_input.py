@@ -67,7 +67,7 @@ def test_a_bad_row_names_file_line_and_reason(cli, tmp_path, write, content, wor
         ({"prompt": [{"role": "user"}], "model": "sim/echo"}, "a message has no content"),
         (
             {"id": 0, "api": "gemini", "model_name": "g", "prompt": "hi"},
-            "endpoint 'gemini' is not available yet",
+            "endpoint 'gemini' needs a key: set GEMINI_API_KEY or GOOGLE_API_KEY",
         ),
         ({"id": 0, "api": "openai", "model_name": "g", "prompt": "hi"}, "set OPENAI_API_KEY"),
         (

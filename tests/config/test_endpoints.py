@@ -7,8 +7,9 @@ import traceback
 import pytest
 
 from brimline.config import Config, Endpoint, load_config
-from brimline.config.endpoints import NO_KEY, variable
+from brimline.config.endpoints import NO_KEY
 from brimline.config.load import FILE
+from brimline.config.preset import variable
 from brimline.errors import ConfigError
 from brimline.types import Secret
 
@@ -39,17 +40,14 @@ def test_a_reference_names_its_endpoint_before_the_first_slash(load):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        (
-            "gpt-4",
-            "'gpt-4' is no model; write it as ENDPOINT/MODEL with an endpoint of: lab, openai, sim, test",
-        ),
+        ("gpt-4", "'gpt-4' is no model; write it as ENDPOINT/MODEL with an endpoint of: anthropic, azure, "),
         ("lab/", "'lab/' is no model"),
         ("/x", "'/x' is no model"),
         ("", "'' is no model"),
         ("opnai/gpt-5", "there is no endpoint 'opnai' ('opnai/gpt-5'); did you mean 'openai'?"),
         ("LAB/x", "there is no endpoint 'LAB' ('LAB/x')"),
         ("zzz/x", "there is no endpoint 'zzz' ('zzz/x')"),
-        ("anthropic/claude", "endpoint 'anthropic' is not available yet ('anthropic/claude')"),
+        ("antropic/claude", "there is no endpoint 'antropic' ('antropic/claude'); did you mean 'anthropic'?"),
     ],
 )
 def test_a_reference_without_an_endpoint_says_what_there_is(load, model, why):
@@ -75,12 +73,10 @@ def test_the_environment_goes_before_the_file(load):
         OPENAI_BASE_URL="http://proxy/v1",
         OPENAI_ORG_ID="org-2",
     )
-    assert (config.endpoints["lab"].base_url, config.endpoints["lab"].source) == (
-        "http://other/v1",
-        "environment",
-    )
-    assert config.endpoints["openai"].base_url == "http://proxy/v1"
-    assert config.endpoints["openai"].options == {"organization": "org-2", "project": "p"}
+    lab, openai = config.place("lab").endpoint, config.place("openai").endpoint
+    assert (lab.base_url, lab.source) == ("http://other/v1", "environment")
+    assert openai.base_url == "http://proxy/v1"
+    assert openai.options == {"organization": "org-2", "project": "p"}
 
 
 @pytest.mark.parametrize(
@@ -140,9 +136,9 @@ def test_base_urls_of_many_kinds_are_taken(url):
 def test_a_key_is_looked_up_where_the_endpoint_says(load):
     text = LAB + 'key = "env:TEAM_KEY"\n[endpoints.free]\nbase_url = "http://h"\nkey = "none"'
     config = load(text, TEAM_KEY=f" {KEY}\n", OPENAI_API_KEY=f"{KEY}2")
-    assert config.key("lab").reveal() == KEY, "what was pasted with a line break is meant without"
-    assert config.key("openai").reveal() == f"{KEY}2"
-    assert config.key("free") is config.key("sim") is None
+    assert config.place("lab").key().reveal() == KEY, "what was pasted with a line break is meant without"
+    assert config.place("openai").key().reveal() == f"{KEY}2"
+    assert config.place("free").key() is config.place("sim").key() is None
 
 
 @pytest.mark.parametrize(
@@ -163,7 +159,7 @@ def test_a_key_is_looked_up_where_the_endpoint_says(load):
 )
 def test_a_key_that_is_missing_or_damaged_names_its_variable(load, text, name, environment, why):
     with pytest.raises(ConfigError) as refused:
-        load(text, **environment).key(name)
+        load(text, **environment).place(name).key()
     assert str(refused.value).startswith(why)
     assert KEY not in "".join(traceback.format_exception(refused.value))
 
@@ -171,7 +167,7 @@ def test_a_key_that_is_missing_or_damaged_names_its_variable(load, text, name, e
 @pytest.mark.parametrize("secret", ["", f"{KEY}\n"])
 def test_a_key_from_python_has_to_fit_into_a_header_too(secret):
     with pytest.raises(ConfigError, match="the key of endpoint 'lab' is empty or holds a character"):
-        Config(endpoints={"lab": Endpoint(base_url="http://h", key=Secret(secret))}).key("lab")
+        Config(endpoints={"lab": Endpoint(base_url="http://h", key=Secret(secret))}).place("lab").key()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +196,7 @@ def test_a_key_in_a_file_is_refused_and_not_shown(load, line):
 def test_no_key_is_seen_in_anything_that_shows_a_configuration(load):
     config = load(LAB, LAB_API_KEY=KEY)
     given = Endpoint(base_url="http://h", key=Secret(KEY))
-    for thing in (config, config.endpoints, config.key("lab"), given, {"a": given}):
+    for thing in (config, config.endpoints, config.place("lab").key(), given, {"a": given}):
         assert KEY not in repr(thing)
         assert KEY not in f"{thing!s} {thing:}"
 

@@ -43,7 +43,7 @@ def test_without_anything_there_are_defaults_and_the_built_in_endpoints(load):
     config = load()
     assert config.run.sources == {}
     assert (config.run.timeout, config.run.max_tries, config.run.max_wait) == (600, 5, 3600)
-    assert sorted(config.endpoints) == ["openai", "sim"]
+    assert {"openai", "sim"} < {*config.endpoints}
     assert (config.rules, config.files) == ((), ())
 
 
@@ -150,7 +150,6 @@ def test_a_wrong_setting_says_file_key_and_what_was_expected(load, text, why):
         ("BRIMLINE_MAX_TRIES", "many", "BRIMLINE_MAX_TRIES: 'many' is no whole number"),
         ("BRIMLINE_MAX_TRIES", "-1", "BRIMLINE_MAX_TRIES: '-1' is no whole number"),
         ("BRIMLINE_MAX_TRIES", "0", "BRIMLINE_MAX_TRIES: max_tries: expected at least 1, got 0"),
-        ("OPENAI_BASE_URL", "localhost", "OPENAI_BASE_URL: base URL 'localhost' is none"),
     ],
 )
 def test_a_wrong_variable_is_named(load, name, value, why):

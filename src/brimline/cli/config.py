@@ -8,8 +8,8 @@ import click
 
 from brimline.cli.options import limit_options, make_config
 from brimline.cli.text import clean
-from brimline.config import Config
-from brimline.config.endpoints import NO_KEY, variable
+from brimline.config import Config, Place
+from brimline.config.endpoints import BUILT_IN, NO_KEY
 from brimline.engine.callables import name_of
 from brimline.errors import ConfigError
 from brimline.types import Secret
@@ -32,7 +32,7 @@ def explain(models: tuple[str, ...], **given: Any) -> int:
     A quota is printed with its burst and its discipline. Keys are never printed, only whether they are set.
     """
     config = make_config(given)
-    for line in (*_files(config), *_run(config), *_endpoints(config), *_rules(config)):
+    for line in (*_files(config), *_run(config), *_endpoints(config, models), *_rules(config)):
         click.echo(clean(line))
     for model in models:
         for line in _model(config, model):
@@ -59,29 +59,47 @@ def _run(config: Config) -> Iterator[str]:
     yield f"  share = {str(run.share).lower()}  ({run.sources.get('share', 'default')})"
 
 
-def _endpoints(config: Config) -> Iterator[str]:
+def _endpoints(config: Config, models: tuple[str, ...]) -> Iterator[str]:
+    """Describe the endpoints that somebody has set up, and name the others."""
+    asked = {model.partition("/")[0] for model in models}
+    others = []
     for name, endpoint in config.endpoints.items():
-        yield f"[endpoints.{name}]  ({endpoint.source})"
-        if endpoint.function is not None:
-            yield f"  function = {name_of(endpoint.function)}"
-            continue
-        yield f"  provider = {endpoint.provider}"
-        yield f"  base_url = {endpoint.base_url or 'the simulator, started when it is needed'}"
-        yield f"  key = {_key(config, name)}"
-        for option, value in endpoint.options.items():
-            yield f"  {option} = {value}"
+        if name in asked or endpoint.source != BUILT_IN or config.is_set_up(name):
+            yield f"[endpoints.{name}]  ({endpoint.source})"
+            yield from _place(config, name)
+        else:
+            others.append(name)
+    if others:
+        yield f"built in, and nothing is said about them: {', '.join(sorted(others))}"
 
 
-def _key(config: Config, name: str) -> str:
-    key = config.endpoints[name].key
-    if key == NO_KEY or isinstance(key, Secret):
-        return "none" if key == NO_KEY else "given in Python"
-    where = key.removeprefix("env:") if key else variable(name, "API_KEY")
+def _place(config: Config, name: str, model: str = "") -> Iterator[str]:
     try:
-        config.key(name)
+        place = config.resolve(f"{name}/{model}") if model else config.place(name)
+    except ConfigError as error:
+        yield from (f"  {line.strip()}" for line in str(error).splitlines())
+        return
+    endpoint = place.endpoint
+    if endpoint.function is not None:
+        yield f"  function = {name_of(endpoint.function)}"
+        return
+    yield f"  provider = {endpoint.provider}"
+    said = "  (environment)" if endpoint.source == "environment" else ""
+    yield f"  base_url = {endpoint.base_url or 'the simulator, started when it is needed'}{said}"
+    yield f"  key = {_key(place)}"
+    for option, value in endpoint.options.items():
+        yield f"  {option} = {value}"
+
+
+def _key(place: Place) -> str:
+    key = place.endpoint.key
+    if key is None or key == NO_KEY or isinstance(key, Secret):
+        return "given in Python" if isinstance(key, Secret) else "none"
+    try:
+        place.key()
     except ConfigError:
-        return f"env:{where}, which is not set"
-    return f"env:{where}, which is set"
+        return f"{key}, which is not set"
+    return f"{key}, which is set"
 
 
 def _rules(config: Config) -> Iterator[str]:
@@ -96,9 +114,12 @@ def _rules(config: Config) -> Iterator[str]:
 
 
 def _model(config: Config, model: str) -> Iterator[str]:
-    config.endpoint(model)
+    place = config.resolve(model)
     limits = config.limits(model)
     yield f"{model}:"
+    if place.name != place.configured_as:
+        yield f"  at {place.name}, for which there are variables of its own:"
+        yield from (f"  {line}" for line in _place(config, *model.split("/", 1)))
     shared = "" if limits.scope == model else f", shared under the name '{limits.scope}'"
     concurrency = "as many as it bears" if limits.concurrency is None else limits.concurrency
     yield f"  concurrency {concurrency}  ({limits.sources['concurrency']}){shared}"

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from brimline.config.endpoints import ANNOUNCED, BUILT_IN, Endpoint, find_key
+from brimline.config.endpoints import Endpoint, built_in
 from brimline.config.limits import LimitRule, ModelLimits, limits_for
+from brimline.config.place import Place, place_of, speak_of
 from brimline.config.run import RunSettings, default_cache
 from brimline.config.section import nearest
 from brimline.errors import ConfigError
-from brimline.types import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Config:
         environment: Where credentials are looked up.
     """
 
-    endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: dict(BUILT_IN))
+    endpoints: Mapping[str, Endpoint] = field(default_factory=built_in)
     rules: tuple[LimitRule, ...] = ()
     run: RunSettings = field(default_factory=RunSettings)
     files: tuple[str, ...] = ()
@@ -45,22 +45,30 @@ class Config:
             )
         if name in self.endpoints:
             return name, self.endpoints[name]
-        if name in ANNOUNCED:
-            raise ConfigError(
-                f"endpoint '{name}' is not available yet ('{model}')",
-                hint=f"A server that speaks OpenAI's dialect can be named: [endpoints.{name}] base_url = ... in "
-                f"brimline.toml.",
-            )
         suggestion = nearest(name, self.endpoints)
         raise ConfigError(f"there is no endpoint '{name}' ('{model}'){suggestion}")
 
-    def key(self, name: str) -> Secret | None:
-        """Return the credential of the endpoint called `name`, or None if it wants none.
+    def place(self, name: str) -> Place:
+        """Return the place that answers models of the endpoint called `name` that have no variables of their own.
 
         Raises:
-            ConfigError: The variable that should hold it is not set.
+            ConfigError: What a variable holds is no base URL, or nobody says where the endpoint is.
         """
-        return find_key(name, self.endpoints[name], self.environment)
+        return place_of(name, self.endpoints[name], "", self.environment)
+
+    def is_set_up(self, name: str) -> bool:
+        """Whether variables of the environment speak of the endpoint called `name`, for all its models."""
+        return speak_of(name, self.environment)
+
+    def resolve(self, model: str) -> Place:
+        """Return the place that answers a model reference.
+
+        Raises:
+            ConfigError: The reference has no endpoint, there is none of that name, what a variable holds is no base
+                URL, or nobody says where the endpoint is.
+        """
+        name, endpoint = self.endpoint(model)
+        return place_of(name, endpoint, model.partition("/")[2], self.environment)
 
     @property
     def cache(self) -> Path | None:
@@ -84,7 +92,7 @@ class Config:
         seen: dict[tuple[str, str], str] = {}
         for model in models:
             limits = self.limits(model)
-            other = seen.setdefault((model.partition("/")[0], limits.scope), model)
+            other = seen.setdefault((self.resolve(model).name, limits.scope), model)
             theirs = self.limits(other)
             if (limits.quotas, limits.concurrency) != (theirs.quotas, theirs.concurrency):
                 yield f"{other} and {model} share the limits '{limits.scope}' but declare different ones"

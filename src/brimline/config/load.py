@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brimline.config.config import Config
-from brimline.config.endpoints import BUILT_IN, from_environment, read_endpoint
+from brimline.config.endpoints import built_in, read_endpoint
 from brimline.config.limits import LimitRule, read_limits
 from brimline.config.run import RunSettings, read_run, run_from_environment
 from brimline.config.section import Section
@@ -44,7 +44,7 @@ def load_config(
     if file is not None and not file.is_file():
         raise ConfigError(f"there is no configuration file {file}")
     files = [path for path in (user_file(environment), file or Path(FILE)) if path.is_file()]
-    endpoints, rules, settings = dict(BUILT_IN), [], RunSettings()
+    endpoints, rules, settings = built_in(), [], RunSettings()
     for rank, path in enumerate(files):
         section = Section.read(path)
         for name, table in section.tables("endpoints").items():
@@ -57,9 +57,7 @@ def load_config(
         section.finish()
     settings = run_from_environment(settings, environment)
     return Config(
-        endpoints={
-            name: from_environment(name, endpoint, environment) for name, endpoint in endpoints.items()
-        },
+        endpoints=endpoints,
         rules=(*rules, *(replace(rule, rank=len(files)) for rule in flags)),
         run=settings.updated(run or {}, "flag"),
         files=tuple(str(path) for path in reversed(files)),

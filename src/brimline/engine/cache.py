@@ -161,9 +161,9 @@ class Recall:
 
     def _name(self, request: Request) -> bytes:
         """Return a digest of what is asked of whom: another server is asked anew. Empty for what cannot be sent."""
-        place = self._places.get(request.endpoint)
+        place = self._places.get(request.model)
         if place is None:
-            place = self._places[request.endpoint] = _place(self._config, request.model)
+            place = self._places[request.model] = _place(self._config, request.model)
         try:
             key = request.key or request_key(
                 request.model, request.messages, request.follow_ups, request.params
@@ -175,7 +175,7 @@ class Recall:
 
 def _place(config: Config, model: str) -> bytes:
     """Return a digest of the place that answers: dialect, base URL and what else is said to it, but no credential."""
-    _, endpoint = config.endpoint(model)
+    endpoint = config.resolve(model).endpoint
     place = (endpoint.provider, endpoint.base_url or name_of(endpoint.function), dict(endpoint.options))
     return blake2b(msgspec.json.encode(place, order="sorted"), digest_size=32).digest()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from brimline.config import Config, Endpoint, LimitRule, load_config
+from brimline.config import Config, Endpoint, LimitRule, Place, load_config
 from brimline.config.size import parse_size
 from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
@@ -99,7 +99,7 @@ class Engine:
         self.config = _configure(config, rules, settings, endpoints or {})
         self._on_progress = on_progress
         self._rng = rng
-        self._connect = connect or self._dial
+        self._connect = connect
         self._live: dict[str, asyncio.Task[LiveEndpoint]] = {}
         self._simulators: list[SimulatorProcess] = []
         self._runs: set[Run] = set()
@@ -271,9 +271,10 @@ class Engine:
             ConfigError: The endpoint does not exist or lacks its key.
             RunError: The simulator did not start.
         """
-        name, _ = self.config.endpoint(model)
-        endpoint = await self._endpoint(name)
-        lane = self.pump.open_lane(run, model, self.config.limits(model), endpoint, restore)
+        place = self.config.resolve(model)
+        endpoint = await self._endpoint(place)
+        limits = self.config.limits(model)
+        lane = self.pump.open_lane(run, model, place.name, limits, endpoint, restore=restore)
         self._runs.add(run)
         return lane
 
@@ -286,12 +287,12 @@ class Engine:
             self._pump.cancel(run, Fault(FaultKind.CANCELLED, "nobody waits for it any more"))
             self._pump.forget(run)
 
-    async def _endpoint(self, name: str) -> LiveEndpoint:
-        """Return the live endpoint of a name; those who ask together wait for the same one."""
+    async def _endpoint(self, place: Place) -> LiveEndpoint:
+        """Return the live endpoint of a place; those who ask together wait for the same one."""
         self._check_open()
-        if name not in self._live:
-            self._live[name] = asyncio.create_task(self._make(name))
-        made = self._live[name]
+        if place.name not in self._live:
+            self._live[place.name] = asyncio.create_task(self._make(place))
+        made = self._live[place.name]
         try:
             return await asyncio.shield(made)
         except asyncio.CancelledError:
@@ -300,19 +301,18 @@ class Engine:
                 raise
             raise UsageError("the engine was closed while it was in use") from None
 
-    async def _make(self, name: str) -> LiveEndpoint:
+    async def _make(self, place: Place) -> LiveEndpoint:
         try:
-            return await self._connect(name)
+            return await (self._dial(place) if self._connect is None else self._connect(place.configured_as))
         except BaseException:
-            self._live.pop(name, None)  # the next one who asks may be luckier
+            self._live.pop(place.name, None)  # the next one who asks may be luckier
             raise
 
-    async def _dial(self, name: str) -> LiveEndpoint:
-        endpoint = self.config.endpoints[name]
-        key = self.config.key(name)
+    async def _dial(self, place: Place) -> LiveEndpoint:
+        endpoint, key = place.endpoint, place.key()
         if endpoint.function is not None:
-            return CallableEndpoint(name, find_function(endpoint))
-        provider = find_provider(endpoint.provider, endpoint.options)
+            return CallableEndpoint(place.name, find_function(endpoint))
+        provider = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
         base_url = endpoint.base_url
         if base_url is None:
             simulator = SimulatorProcess()

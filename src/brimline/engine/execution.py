@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -243,13 +244,20 @@ class Execution:
         What the daybook that processes share has held since it happened is not booked twice.
         """
         config, epoch = self._engine.config, self._clock.epoch
-        endpoint, scope = model.partition("/")[0], config.limits(model).scope
+        limited = config.resolve(model).name, config.limits(model).scope
+
+        @cache
+        def is_same(used: str) -> bool:
+            """Whether a model had the same limits; only one of the same endpoint can have."""
+            if used.partition("/")[0] != model.partition("/")[0]:
+                return False
+            return (config.resolve(used).name, config.limits(used).scope) == limited
 
         def restore(limits: LimitSet, since: int | None) -> None:
             for used in self._prepared.history.recent:
                 if used.shared and since is not None and since <= used.at:
                     continue
-                if used.model.partition("/")[0] == endpoint and config.limits(used.model).scope == scope:
+                if is_same(used.model):
                     tokens = used.input_tokens + used.output_tokens
                     demand = Demand(used.requests, tokens, used.input_tokens, used.output_tokens)
                     limits.restore(used.at - epoch, demand)

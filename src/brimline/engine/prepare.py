@@ -101,18 +101,19 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
 
     def check_model(model: str) -> str | None:
         try:
-            name, endpoint = config.endpoint(model)
-            config.key(name)
+            place = config.resolve(model)
+            place.key()
+            endpoint = place.endpoint
             if endpoint.function is not None:
                 find_function(endpoint)
             else:
-                providers[name] = find_provider(endpoint.provider, endpoint.options)
+                providers[model] = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
         except ConfigError as error:
             return str(error)
         return None
 
     def check_request(request: Request) -> str | None:
-        provider = providers.get(request.endpoint)
+        provider = providers.get(request.model)
         return None if provider is None else provider.problem(request)
 
     def note(request: Request, own_id: object) -> None:

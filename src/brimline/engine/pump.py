@@ -82,8 +82,10 @@ class Pump:
         self,
         run: Run,
         model: str,
+        place: str,
         limits: ModelLimits,
         endpoint: LiveEndpoint,
+        *,
         restore: Callable[[LimitSet, int | None], None] | None = None,
     ) -> Lane:
         """Open a lane of `run` for `model`.
@@ -91,6 +93,7 @@ class Pump:
         Args:
             run: Whose requests it will hold.
             model: The model reference.
+            place: The name of the place that answers it.
             limits: What is declared for it.
             endpoint: What answers it.
             restore: Books in new limits what earlier processes used; it is told since when, in Unix time, what was
@@ -114,10 +117,9 @@ class Pump:
                 restore(made, None if daybook is None else daybook.since())
             return made
 
-        name = model.partition("/")[0]
-        self._endpoints[name] = endpoint
+        self._endpoints[place] = endpoint
         room = ROOM if run.recall is None else ROOM_TO_RECALL
-        scope = LimitScope(name, limits.scope)
+        scope = LimitScope(place, limits.scope)
         lane = self._dispatcher.open(run, model, scope, make, room=room, hedge=run.hedge)
         run.lanes[model] = lane
         run.meters[model] = Meter()

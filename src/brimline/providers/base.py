@@ -78,8 +78,12 @@ PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
 """Dialects by the name that `provider = ...` has in a configuration."""
 
 
-def find_provider(name: str, options: Mapping[str, str] | None = None) -> Provider:
+def find_provider(
+    name: str, options: Mapping[str, str] | None = None, base_url: str | None = None
+) -> Provider:
     """Return the provider called `name`, of this package or another one, for an endpoint with these options.
+
+    A dialect that has to know where its endpoint is (Azure's paths depend on it) names `base_url` among its options.
 
     Raises:
         ConfigError: There is none, it does not know an option, or it cannot be loaded.
@@ -90,7 +94,8 @@ def find_provider(name: str, options: Mapping[str, str] | None = None) -> Provid
         if option not in known:
             takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
             raise ConfigError(f"provider '{name}' has no option '{option}'; {takes}")
-    provider: Provider = make(options or {})
+    where = {"base_url": base_url} if base_url is not None and "base_url" in known else {}
+    provider: Provider = make({**(options or {}), **where})
     return provider
 
 
