@@ -83,9 +83,9 @@ def test_everything_else_can(params):
 
 def test_a_dialect_is_found_by_its_name():
     assert isinstance(find_provider("openai"), OpenAIChat)
-    with pytest.raises(ConfigError, match="provider 'gopher' does not exist; there is openai"):
+    with pytest.raises(ConfigError, match=r"provider 'gopher' does not exist; there is .*openai"):
         find_provider("gopher")
-    assert sorted(PROVIDERS) == ["openai"]
+    assert {"openai", "azure-openai", "mistral", "quart"} <= {*PROVIDERS}
 
 
 # Answers.
@@ -136,13 +136,19 @@ def test_several_choices_are_several_texts():
 
 
 @pytest.mark.parametrize(
-    "reason", ["stop", "length", "tool_calls", "function_call", "model_length", "of its own", None]
+    ("reason", "word"),
+    [
+        *((word, word) for word in ("stop", "length", "tool_calls", "of its own", None)),
+        ("function_call", "tool_calls"),
+        ("model_length", "length"),
+        ("eos_token", "stop"),
+    ],
 )
-def test_any_reason_to_stop_is_an_answer_also_without_text(reason):
+def test_any_reason_to_stop_is_an_answer_also_without_text(reason, word):
     assert (
         decode(completion("", reason=reason)).text,
         decode(completion("a", reason=reason)).finish_reason,
-    ) == ("", reason)
+    ) == ("", word)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from brimline.errors import ConfigError
+from brimline.providers.azure import AzureOpenAI
+from brimline.providers.mistral import Mistral
 from brimline.providers.openai_chat import OpenAIChat
+from brimline.providers.quart import Quart
 from brimline.types import Advert, Delta, Fault, HttpReply, HttpRequest, Request, Response, Secret
 
 GROUP = "brimline.providers"
@@ -74,6 +77,9 @@ class StreamingProvider(Provider, Protocol):
 
 PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "openai": OpenAIChat,
+    "azure-openai": AzureOpenAI,
+    "mistral": Mistral,
+    "quart": Quart,
 }
 """Dialects by the name that `provider = ...` has in a configuration."""
 

@@ -1,21 +1,42 @@
-"""OpenAI chat completions, and every server that speaks them (vLLM, Ollama's /v1, Groq, ...).
+"""OpenAI chat completions, the completions before them, and every server that speaks them (vLLM, Ollama's /v1, Groq, ...).
 
 Sources: the official Python SDK 3.51 and the API reference. What other servers do differently and is accepted
 here: an `error` that is a plain string, a number as its code, error fields at the top level, an error inside a
-200, content as a list of chunks, an unknown finish reason, usage left out.
+200, content as a list of chunks, an unknown finish reason, usage left out. What they want differently is said by
+`Quirks`; a dialect that is nearly this one overrides `_path` and `_params`.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 
 from brimline.providers.adverts import read_adverts
 from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
-from brimline.types import Advert, Fault, FaultKind, HttpReply, HttpRequest, Request, Response, Secret, Usage
+from brimline.providers.openai_message import Message, calls_of, finish_word, reasoning_of, text_of
+from brimline.providers.openai_schema import JSON_OBJECT, response_format, told
+from brimline.providers.quirks import QUIRKS, Quirks
+from brimline.providers.single import only_text
+from brimline.types import (
+    Advert,
+    Fault,
+    FaultKind,
+    HttpReply,
+    HttpRequest,
+    Operation,
+    Request,
+    Response,
+    Secret,
+    Usage,
+)
 
 _RESERVED = {"model", "messages", "stream"}
+_PATHS = {Operation.CHAT: "/chat/completions", Operation.COMPLETION: "/completions"}
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "x-generation-id")
+"""OpenAI's, Azure's and OpenRouter's."""
+
 _WITHOUT_ANSWER = {
     "content_filter": (FaultKind.CONTENT_FILTER, "the provider's filter withheld the answer"),
     "error": (FaultKind.SERVER_ERROR, "the provider failed while it was answering"),
@@ -43,20 +64,17 @@ class _Usage(msgspec.Struct):
     prompt_cache_hit_tokens: _Tokens | None = None
 
 
-class _Message(msgspec.Struct):
-    content: str | list[Any] | None = None
-    refusal: str | None = None
-    tool_calls: list[Any] | None = None
-
-
 class _Choice(msgspec.Struct):
-    message: _Message | None = None
+    message: Message | None = None
+    text: Any = None
     finish_reason: Any = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = msgspec.Raw(b"null")
+    id: Any = None
     model: Any = None
     error: Any = None
 
@@ -69,13 +87,17 @@ class OpenAIChat:
     """The chat completions dialect.
 
     Args:
-        options: `organization` and `project`, whose account it is.
+        options: `organization` and `project`, whose account it is, and quirks of the server.
+
+    Raises:
+        ConfigError: A quirk is none.
     """
 
-    OPTIONS = frozenset({"organization", "project"})
+    OPTIONS = frozenset({"organization", "project", *QUIRKS})
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}
+        self._quirks = Quirks.of(self._options)
 
     def headers(self, key: Secret | None) -> dict[str, str]:
         """Return credential, organisation and project."""
@@ -89,42 +111,95 @@ class OpenAIChat:
         return headers
 
     def problem(self, request: Request) -> str | None:
-        """Parameters that brimline sets itself cannot be given."""
+        """Parameters that brimline sets itself cannot be given, and a completion goes on from one text."""
         reserved = _RESERVED & request.params.keys()
         if request.params.get("stream") is False:
             reserved.discard("stream")
-        return f"parameter '{min(reserved)}' cannot be set; brimline sets it itself" if reserved else None
+        if reserved:
+            return f"parameter '{min(reserved)}' cannot be set; brimline sets it itself"
+        if request.schema is not None and "response_format" in request.params:
+            return "parameter 'response_format' cannot be set beside a schema, which becomes one"
+        if request.operation not in _PATHS:
+            return f"it asks for {request.operation} and this dialect has none"
+        if request.operation is Operation.COMPLETION:
+            return _no_completion(request)
+        return None
 
     def encode(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
-        """Send the messages, and for a later turn of a conversation the history so far."""
+        """Send the messages, and for a later turn of a conversation the history so far; of a completion its text."""
+        if request.operation is Operation.COMPLETION:
+            asked: dict[str, Any] = {"prompt": only_text(request)}
+        else:
+            asked = self._chat(request, responses)
+        model = self._quirks.model or request.model_name
+        body = {"model": model, **asked, **self._params(request.params)}
+        return HttpRequest(self._path(request.model_name, _PATHS[request.operation]), _encode(body), {})
+
+    def _chat(self, request: Request, responses: tuple[Response, ...]) -> dict[str, Any]:
         messages: list[Any] = [*request.messages]
         for response, follow_up in zip(responses, request.follow_ups, strict=False):
             text = response.text if isinstance(response.text, str) else response.text[0]
             messages += ({"role": "assistant", "content": text}, {"role": "user", "content": follow_up})
-        body = {"model": request.model_name, "messages": messages, **request.params}
-        return HttpRequest("/chat/completions", _encode(body), {})
+        if request.schema is None:
+            return {"messages": messages}
+        if self._quirks.knows_schemas:
+            return {"messages": messages, "response_format": response_format(request.schema)}
+        return {"messages": told(request.schema, messages), "response_format": JSON_OBJECT}
 
-    def decode(self, reply: HttpReply, request: Request) -> Response | Fault:  # noqa: ARG002
+    def _path(self, model: str, path: str) -> str:  # noqa: ARG002  where the model is part of the path it is needed
+        """Return where an operation's path is, below the base URL."""
+        return path
+
+    def _params(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return generation parameters as this dialect calls them."""
+        return params
+
+    def decode(self, reply: HttpReply, request: Request) -> Response | Fault:
         """Return the answer, or why there is none."""
         if not 200 <= reply.status < 300:
-            return classify(reply)
+            return self._refusal(reply)
         try:
             completion = _read(reply.body)
         except (*UNREADABLE, ValueError) as error:
-            return _bad(reply, f"the reply is no chat completion: {error}")
+            return _bad(reply, f"the reply is no {request.operation} completion: {error}")
         if completion.error:
-            return classify(reply)
+            return self._refusal(reply)
         if not completion.choices:
             return _bad(reply, "the reply holds no choices")
-        messages = [choice.message for choice in completion.choices if choice.message is not None]
+        if request.operation is Operation.COMPLETION:
+            messages = [Message(choice.text) for choice in completion.choices if isinstance(choice.text, str)]
+        else:
+            messages = [choice.message for choice in completion.choices if choice.message is not None]
         if len(messages) < len(completion.choices):
             return _bad(reply, "a choice of the reply holds no message")
-        return _response(reply, completion, messages, _word(completion.choices[0].finish_reason))
+        return _response(reply, completion, completion.choices, messages)
 
     def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
         """Return what the headers say about the limits, or the words of a refusal; there are many forms for it."""
         adverts = read_adverts(reply.headers)
-        return adverts if adverts or reply.status != 429 else advertised(reply)
+        if not adverts and reply.status == 429:
+            return advertised(reply)
+        windows = self._quirks.windows
+        if not windows:
+            return adverts
+        return tuple(
+            replace(advert, window=windows.get(advert.dimension)) if advert.window is None else advert
+            for advert in adverts
+        )
+
+    def _refusal(self, reply: HttpReply) -> Fault:
+        fault = classify(reply)
+        return replace(fault, kind=self._quirks.kind(fault))
+
+
+def _no_completion(request: Request) -> str | None:
+    """Say why a completion cannot be asked for, or None."""
+    if only_text(request) is None:
+        return "a completion goes on from one text: no conversation, no system message, no images"
+    for name in ("prompt", "tools"):
+        if name in request.params:
+            return f"parameter '{name}' cannot be set for a completion"
+    return "a completion follows no schema" if request.schema is not None else None
 
 
 def _read(body: bytes) -> _Completion:
@@ -156,33 +231,41 @@ def _bad(reply: HttpReply, why: str) -> Fault:
 
 
 def _response(
-    reply: HttpReply, completion: _Completion, messages: list[_Message], reason: str | None
+    reply: HttpReply, completion: _Completion, choices: list[_Choice], messages: list[Message]
 ) -> Response | Fault:
-    texts = [_text(message) for message in messages]
+    texts = [text_of(message) for message in messages]
+    reason = finish_word(choices[0].finish_reason)
     if reason in _WITHOUT_ANSWER and not any(texts):
         kind, words = _WITHOUT_ANSWER[reason]
         return Fault(kind, words, http_status=reply.status, provider_code=reason)
-    request_id = reply.headers.get("x-request-id")
+    is_one = len(texts) == 1
+    logprobs = [read for choice in choices if (read := _logprobs(choice.logprobs)) is not None]
     return Response(
-        text=texts[0] if len(texts) == 1 else texts,
+        text=texts[0] if is_one else texts,
         finish_reason=reason,
         usage=_used(completion.usage),
         model=_word(completion.model),
-        request_id=None if request_id is None else clean(request_id),
-        tool_calls=tuple(call for message in messages for call in message.tool_calls or ()),
+        request_id=_request_id(reply, completion),
+        tool_calls=tuple(call for message in messages for call in calls_of(message)),
+        reasoning=next(filter(None, map(reasoning_of, messages)), None),
+        logprobs=(logprobs[0] if is_one else logprobs) if logprobs else None,
         raw=reply.body,
     )
 
 
-def _text(message: _Message) -> str:
-    """The content's text; a list of chunks (Mistral's reasoning models) is joined, a refusal stands for none."""
-    content = message.content
-    if not content:
-        return message.refusal or ""
-    if isinstance(content, str):
-        return content
-    chunks = (chunk.get("text") if isinstance(chunk, dict) else chunk for chunk in content)
-    return "".join(chunk for chunk in chunks if isinstance(chunk, str))
+def _logprobs(raw: msgspec.Raw) -> Any:
+    """Read what was asked for beside the answer; a number beyond all bounds must not cost it."""
+    try:
+        return msgspec.json.decode(raw)
+    except UNREADABLE:
+        return None
+
+
+def _request_id(reply: HttpReply, completion: _Completion) -> str | None:
+    """Return the id that the provider's support asks for; the answer's own where there is no other."""
+    named = (reply.headers.get(name) for name in _REQUEST_IDS)
+    found = next((name for name in named if name), None)
+    return _word(completion.id) if found is None else clean(found)
 
 
 def _used(raw: msgspec.Raw) -> Usage | None:

@@ -230,7 +230,7 @@ def _read(body: bytes) -> _Error:
     details = error.get("details")
     return _Error(
         message if isinstance(message, str) else msgspec.json.encode(message).decode(),
-        _word(error.get("code")),
+        _word(error.get("code")) or _inner_code(error.get("innererror")),
         _word(error.get("type") or error.get("error_type") or error.get("status")),
         metadata if isinstance(metadata, dict) else {},
         tuple(_objects([details] if isinstance(details, dict) else details)),
@@ -240,6 +240,12 @@ def _read(body: bytes) -> _Error:
 def _word(value: Any) -> str:
     """Return a code or a type as text; what is neither text nor a number says nothing."""
     return str(value) if isinstance(value, str | int) and value else ""
+
+
+def _inner_code(value: Any) -> str:
+    """Azure's filter says more precisely what it is."""
+    code = value.get("code") if isinstance(value, dict) else None
+    return "content_filter" if code == "ResponsibleAIPolicyViolation" else _word(code)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
