@@ -31,6 +31,7 @@ LATER = {
     "stall": 0,
     "truncate": 200,
 }
+IN_STREAMS = {"cut", "idle", "stream_error"}
 
 
 def provider(kind, rest="", model='latency = "1s"\nrequests = { rate = "60/min", bucket = 5 }'):
@@ -38,7 +39,7 @@ def provider(kind, rest="", model='latency = "1s"\nrequests = { rate = "60/min",
 
 
 def test_every_kind_is_known_here():
-    assert set(DOOR) | set(LATER) == set(get_args(FaultKind))
+    assert set(DOOR) | set(LATER) | IN_STREAMS == set(get_args(FaultKind))
 
 
 @pytest.mark.parametrize(("kind", "expected"), DOOR.items())

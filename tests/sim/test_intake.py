@@ -5,7 +5,9 @@ import pytest
 
 from brimline.sim import conversation_key, count_tokens
 from brimline.sim.chat import Chat, digest
-from brimline.sim.intake import read_chat
+from brimline.sim.dialect import Letterhead
+from brimline.sim.dialects.openai_chat import OpenAIChat
+from brimline.sim.dialects.openai_intake import read_chat
 
 USER = [{"role": "user", "content": "hi"}]
 FUNCTION = {"type": "function", "function": {"name": "f"}}
@@ -62,9 +64,10 @@ def body(**members):
     ],
 )
 def test_a_bad_request_gets_the_true_error(sent, message, code, param):
-    error = read_chat(sent)
-    assert message in error.message
-    assert (error.status, error.type, error.code, error.param) == (400, "invalid_request_error", code, param)
+    words = OpenAIChat().error(Letterhead(1, 0), read_chat(sent))
+    error = msgspec.json.decode(words.body)["error"]
+    assert message in error.pop("message")
+    assert (words.status, error) == (400, {"type": "invalid_request_error", "code": code, "param": param})
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "https://example.com/a.png"])

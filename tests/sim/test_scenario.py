@@ -143,12 +143,12 @@ def test_headers_have_a_form_or_are_off(word, form):
         ('seed = "x"', "s.toml: seed: expected int, got 'x'"),
         ('keys = "x"', "s.toml: keys: expected array, got 'x'"),
         (
-            "[models.a]\nheaders = 'azure'",
-            "s.toml: models.a.headers: expected true, false, 'openai' or 'anthropic', got 'azure'",
+            "[models.a]\nheaders = 'groq'",
+            "s.toml: models.a.headers: expected true, false, 'own', 'openai', 'azure' or 'anthropic', got 'groq'",
         ),
         (
             "[models.a]\nretry_after = 'm'",
-            "s.toml: models.a.retry_after: expected one of ms, s, none, got 'm'; did you",
+            "s.toml: models.a.retry_after: expected one of own, ms, s, none, got 'm'; did you",
         ),
         ("[[models.a.faults]]\nkind = '428'", "did you mean '429'?"),
         (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.sim import count_tokens
-from brimline.sim.errors import go_duration
+from brimline.sim.amounts import go_duration
 
 from .harness import SECOND, Provider, chat, read
 

@@ -7,12 +7,12 @@ message as well. Usage and output are those of `brimline sim`.
 import sys
 
 from brimline.cli.main import main
-from brimline.sim.errors import ApiError, Exceeded
+from brimline.sim.errors import Exceeded, Problem
 
-REFUSED = ApiError(429, "Too many requests", type="requests", code="rate_limit_exceeded")
+REFUSED = Problem("rate", "Too many requests")
 
 
-def refuse(_exceeded: Exceeded, _model: str, _wait: int | None) -> ApiError:
+def refuse(_exceeded: Exceeded, _model: str, _wait: int | None) -> Problem:
     """Return the same words whatever was exceeded."""
     return REFUSED
 

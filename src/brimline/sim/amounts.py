@@ -145,5 +145,18 @@ class Latency(Spread):
             return Span.parse(text).ns / SECOND
 
 
+def go_duration(ns: int) -> str:
+    """A time as Go prints it, rounded up to the millisecond: "12ms", "1.5s", "6m0s", "1h2m0s"."""
+    ms = -(-ns // 1_000_000)
+    if ms < 1_000:
+        return f"{ms}ms" if ms else "0s"
+    minutes, rest = divmod(ms, 60_000)
+    seconds = f"{rest / 1_000:g}s"
+    if not minutes:
+        return seconds
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}"
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

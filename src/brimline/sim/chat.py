@@ -1,10 +1,18 @@
-"""A chat completion request as far as it matters here, and how its text is counted and told apart."""
+"""A conversation to be answered, and how its text is counted and told apart.
+
+It has the shape of OpenAI's chat completions, which are read into it directly; the other dialects translate
+their requests into it, so that the same conversation has the same key in whichever of them it came.
+"""
 
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from brimline.sim.media import TOKENS as MEDIA_TOKENS
+from brimline.sim.media import Media, media
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -18,6 +26,12 @@ class ContentPart(msgspec.Struct, omit_defaults=True):
     input_audio: dict[str, Any] | None = None
     file: dict[str, Any] | None = None
     refusal: str | None = None
+
+    @property
+    def media(self) -> Media | None:
+        """The image, sound or file that it is, if it is one."""
+        found = self.image_url or self.input_audio or self.file
+        return media(found, self.type) if found is not None else None
 
 
 class Message(msgspec.Struct, omit_defaults=True):
@@ -35,6 +49,20 @@ class Message(msgspec.Struct, omit_defaults=True):
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part.text for part in self.content or () if part.text)
+
+    @property
+    def media(self) -> list[Media]:
+        """What comes with it besides text."""
+        if self.content is None or isinstance(self.content, str):
+            return []
+        return [found for part in self.content if (found := part.media) is not None]
+
+    @property
+    def tokens(self) -> int:
+        """What it is billed."""
+        if isinstance(self.content, str):
+            return count_tokens(self.content)
+        return count_tokens(self.text) + MEDIA_TOKENS * len(self.media)
 
 
 class Function(msgspec.Struct):
@@ -84,8 +112,8 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
-class Chat(msgspec.Struct):
-    """A chat completion request; parameters that change nothing here are ignored."""
+class Chat(msgspec.Struct, dict=True):
+    """A request for an answer; parameters that change nothing here are ignored."""
 
     model: str
     messages: list[Message]
@@ -99,6 +127,9 @@ class Chat(msgspec.Struct):
     tools: list[Tool] = []
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
 
     @property
     def limit(self) -> int | None:
@@ -118,10 +149,33 @@ class Chat(msgspec.Struct):
                 return message.text
         return ""
 
-    @property
+    @cached_property
     def input_tokens(self) -> int:
-        """All texts, counted as `count_tokens` does."""
-        return sum(count_tokens(message.text) for message in self.messages)
+        """All texts, counted as `count_tokens` does, and all media."""
+        return sum(message.tokens for message in self.messages)
+
+    @property
+    def longest(self) -> int:
+        """What has to fit the model's context at once: everything."""
+        return self.input_tokens
+
+    @property
+    def key(self) -> str:
+        """The digest of the conversation."""
+        return digest(self.messages)
+
+    @property
+    def media(self) -> list[Media]:
+        """What comes with the last user message."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.media
+        return []
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it asks for reasoning before the answer."""
+        return self.reasoning_effort not in {None, "none", "minimal"}
 
     @property
     def forced_function(self) -> Function | None:

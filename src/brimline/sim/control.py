@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from brimline.sim.errors import ApiError
+from brimline.sim.dialect import Words
+from brimline.sim.dialects.openai_words import error_words
 from brimline.sim.session import Session
 from brimline.sim.tables import to_words
 
@@ -17,7 +18,7 @@ async def control(
     """Answer any request that is no chat; /v1 may stand before each path."""
     path = request.path.removeprefix("/v1")
     if path.startswith("/sim/") and not is_local(request.remote):
-        return _error(ApiError(403, "The control endpoints answer on loopback only."))
+        return _error(error_words(403, "The control endpoints answer on loopback only."))
     if request.method == "POST" and path == "/sim/reset":
         await reset()
         return _json({"reset": True})
@@ -50,20 +51,20 @@ _VIEWS: Mapping[str, Callable[[Session, int], web.Response]] = {
 }
 
 
-def _no_such_url(request: web.BaseRequest, path: str) -> ApiError:
+def _no_such_url(request: web.BaseRequest, path: str) -> Words:
     if path == "/chat/completions":
-        return ApiError(
+        return error_words(
             405, f"Not allowed to {request.method} on {request.path}.", code="method_not_supported"
         )
-    return ApiError(404, f"Invalid URL ({request.method} {request.path})")
+    return error_words(404, f"Invalid URL ({request.method} {request.path})")
 
 
 def _json(value: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), content_type="application/json")
 
 
-def _error(error: ApiError) -> web.Response:
-    return web.Response(status=error.status, body=error.body(), content_type="application/json")
+def _error(error: Words) -> web.Response:
+    return web.Response(status=error.status, body=error.body, content_type=error.media)
 
 
 def is_local(address: str | None) -> bool:

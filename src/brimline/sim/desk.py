@@ -7,7 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 from brimline.sim.amounts import SECOND
 from brimline.sim.errors import Exceeded, Refusal
 from brimline.sim.faults import Faults
-from brimline.sim.headers import rate_lines
+from brimline.sim.headers import Headers, rate_lines
 from brimline.sim.limits import Bucket, Meter, Slots, Window
 from brimline.sim.scenario import Change, Model, PartLimit, RequestLimit, TokenLimit
 
@@ -85,8 +85,14 @@ class Desk(Generic[T]):
         crowd = max(0, self.slots.busy - self.model.knee)
         return round(self.model.latency.draw(rng) * SECOND) + crowd * self.model.latency_per_inflight.ns
 
-    def rate_lines(self, now: int, wall: int) -> str:
-        """The headers that say how the limits stand; `wall` is the Unix time of `now` in nanoseconds."""
+    def rate_lines(self, now: int, wall: int, own: Headers) -> str:
+        """The headers that say how the limits stand, by default in the API's own form.
+
+        `wall` is the Unix time of `now` in nanoseconds.
+        """
+        form = own if self.model.headers is Headers.OWN else self.model.headers
+        if form is Headers.NONE:
+            return ""
         meters = {
             "requests": self._requests or self._window,
             "tokens": self._tokens,
@@ -94,14 +100,20 @@ class Desk(Generic[T]):
             "output-tokens": self._output,
         }
         gauges = {what: meter.gauge(now) for what, meter in meters.items() if meter is not None}
-        return rate_lines(self.model.headers, gauges, wall)
+        return rate_lines(form, gauges, wall)
 
-    def retry_lines(self, wait: int | None) -> str:
+    @property
+    def tells(self) -> bool:
+        """Whether refusals say when to come back."""
+        return self.model.retry_after != "none"
+
+    def retry_lines(self, wait: int | None, own: str) -> str:
         """The headers that say when to come back, rounded up; none if nobody knows."""
-        if wait is None or self.model.retry_after == "none":
+        form = own if self.model.retry_after == "own" else self.model.retry_after
+        if wait is None or form == "none":
             return ""
         seconds = f"retry-after: {-(-wait // SECOND)}\r\n"
-        if self.model.retry_after == "s":
+        if form == "s":
             return seconds
         return f"retry-after-ms: {-(-wait // 1_000_000)}\r\n{seconds}"
 

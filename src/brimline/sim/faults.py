@@ -1,15 +1,17 @@
 """What can go wrong on purpose: which fault a request meets, and what the fault does.
 
-Four sorts of kinds. At the door (400, 429, 503, 529, auth, content_filter, not_found, quota): refused at
+Five sorts of kinds. At the door (400, 429, 503, 529, auth, content_filter, not_found, quota): refused at
 once, nothing is charged. At work (500, html502): charged, and an error after the latency. In the reply
 (empty, filter200, length, null_content): an answer like no other, status 200. On the wire (error200,
-malformed, reset, stall, truncate): an answer that is not to be had from what arrives.
+malformed, reset, stall, truncate): an answer that is not to be had from what arrives. In a stream (cut, idle,
+stream_error): one that begins well; requests for a whole answer do not meet these.
 """
 
 import random
 from collections.abc import Callable, Iterable, Mapping
 
 from brimline.sim.chat import Chat
+from brimline.sim.embed import Embed
 from brimline.sim.errors import (
     BAD_VALUE,
     FILTERED,
@@ -17,7 +19,7 @@ from brimline.sim.errors import (
     OVERLOADED,
     QUOTA,
     UNAVAILABLE,
-    ApiError,
+    Problem,
     Refusal,
     asked_to_wait,
     no_such_model,
@@ -25,7 +27,7 @@ from brimline.sim.errors import (
 from brimline.sim.replies import Answer, Choice, answer, cut
 from brimline.sim.scenario import FaultRule
 
-_REFUSALS: Mapping[str, ApiError] = {
+_REFUSALS: Mapping[str, Problem] = {
     "400": BAD_VALUE,
     "503": UNAVAILABLE,
     "529": OVERLOADED,
@@ -33,6 +35,7 @@ _REFUSALS: Mapping[str, ApiError] = {
     "content_filter": FILTERED,
     "quota": QUOTA,
 }
+IN_STREAMS = frozenset({"cut", "idle", "stream_error"})
 _REPLIES: Mapping[str, Callable[[Choice], Choice]] = {
     "empty": lambda _: Choice(""),
     "filter200": lambda _: Choice(None, "content_filter"),
@@ -49,7 +52,7 @@ class Faults:
         self._passed = 0
         self._seen: dict[tuple[int, str], int] = {}
 
-    def strike(self, elapsed: int, rng: random.Random, chat: Chat, key: str) -> FaultRule | None:
+    def strike(self, elapsed: int, rng: random.Random, chat: Chat | Embed, key: str) -> FaultRule | None:
         """Decide on a request that passed the limits, `elapsed` nanoseconds after the first of all."""
         self._passed += 1
         for index, rule in enumerate(self._rules):
@@ -59,13 +62,14 @@ class Faults:
                 return rule
         return None
 
-    def _applies(self, rule: FaultRule, elapsed: int, chat: Chat) -> bool:
+    def _applies(self, rule: FaultRule, elapsed: int, chat: Chat | Embed) -> bool:
         return (
             self._passed > rule.after
             and self._passed % rule.every == 0
             and elapsed >= rule.start.ns
             and (rule.end is None or elapsed < rule.end.ns)
             and (rule.when is None or rule.when in chat.prompt)
+            and (rule.kind not in IN_STREAMS or bool(chat.stream))
         )
 
     def _is_left(self, index: int, rule: FaultRule, key: str) -> bool:
@@ -86,7 +90,11 @@ def refuse(rule: FaultRule, model: str) -> Refusal | None:
     return Refusal(rule.kind, error, wait) if error is not None else None
 
 
-def twist(kind: str, chat: Chat, made: Answer) -> Answer:
+def twist(kind: str, request: Chat | Embed, made: Answer) -> Answer:
     """The answer as a fault of the reply changes it; any other leaves it alone."""
     change = _REPLIES.get(kind)
-    return answer(chat, map(change, made.choices)) if change is not None else made
+    if change is None:
+        return made
+    if isinstance(request, Chat):
+        return answer(request, map(change, made.choices))
+    return made._replace(inputs=made.inputs[: len(made.inputs) // 2 if kind == "length" else 0])

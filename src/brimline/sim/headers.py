@@ -1,4 +1,4 @@
-"""The headers that say how the limits stand, in the words of two providers."""
+"""The headers that say how the limits stand, in the words of three providers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,16 +7,18 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
-from brimline.sim.amounts import SECOND
-from brimline.sim.errors import go_duration
+from brimline.sim.amounts import SECOND, go_duration
 from brimline.sim.limits import Gauge
 
 
 class Headers(StrEnum):
     """Whose form the headers have."""
 
+    OWN = "own"
+    """That of the API which was called."""
     NONE = "none"
     OPENAI = "openai"
+    AZURE = "azure"
     ANTHROPIC = "anthropic"
 
     @classmethod
@@ -27,13 +29,16 @@ class Headers(StrEnum):
         try:
             return cls(str(value))
         except ValueError:
-            raise ValueError(f"expected true, false, 'openai' or 'anthropic', got {value!r}") from None
+            expected = "expected true, false, 'own', 'openai', 'azure' or 'anthropic'"
+            raise ValueError(f"{expected}, got {value!r}") from None
 
 
 def rate_lines(form: Headers, gauges: Mapping[str, Gauge], wall: int) -> str:
     """The headers of some limits by name (`requests`, `input-tokens`); `wall` is Unix time in nanoseconds."""
     if form is Headers.OPENAI:
         return "".join(_openai(what, gauge) for what, gauge in gauges.items())
+    if form is Headers.AZURE:
+        return "".join(_azure(what, gauge) for what, gauge in gauges.items())
     if form is Headers.ANTHROPIC:
         parts = [gauges[what] for what in ("input-tokens", "output-tokens") if what in gauges]
         # its `tokens` repeats whichever of the two is nearer to its end
@@ -53,6 +58,15 @@ def _openai(what: str, gauge: Gauge) -> str:
         f"x-ratelimit-limit-{what}: {gauge.limit}\r\n"
         f"x-ratelimit-remaining-{what}: {gauge.remaining}\r\n"
         f"x-ratelimit-reset-{what}: {go_duration(gauge.reset)}\r\n"
+    )
+
+
+def _azure(what: str, gauge: Gauge) -> str:
+    """OpenAI's names, but the reset in whole seconds."""
+    return (
+        f"x-ratelimit-limit-{what}: {gauge.limit}\r\n"
+        f"x-ratelimit-remaining-{what}: {gauge.remaining}\r\n"
+        f"x-ratelimit-reset-{what}: {-(-gauge.reset // SECOND)}\r\n"
     )
 
 

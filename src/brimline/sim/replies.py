@@ -4,15 +4,19 @@ Everything here is made from the conversation, so that a reply which reaches the
 """
 
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from brimline.sim.chat import Chat, count_tokens
+from brimline.sim.embed import Embed
+from brimline.sim.errors import Problem, invalid
 from brimline.sim.sample import sample
 from brimline.sim.scenario import Model
 
+_WORD = re.compile(r"\S{1,16}\s*|\s+")
 _LOREM = (
     "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et "
     "dolore magna aliqua enim minim veniam quis nostrud exercitation ullamco laboris nisi aliquip commodo"
@@ -32,19 +36,30 @@ class Choice(NamedTuple):
 
     text: str | None
     finish: str = "stop"
+    """stop, length, tool_calls or content_filter."""
     call: Call | None = None
+    thought: str | None = None
+    """The reasoning before it, where it was asked for."""
 
     @property
     def tokens(self) -> int:
         """What it costs."""
-        return count_tokens(self.text or "") + (count_tokens(self.call.arguments) if self.call else 0)
+        said = count_tokens(self.text or "") + (count_tokens(self.call.arguments) if self.call else 0)
+        return said + self.reasoning_tokens
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """What the reasoning costs."""
+        return count_tokens(self.thought) if self.thought else 0
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is billed."""
 
     input_tokens: int
     output_tokens: int
+    """The reasoning is part of them."""
+    reasoning_tokens: int = 0
 
     @property
     def total(self) -> int:
@@ -57,24 +72,38 @@ class Answer(NamedTuple):
 
     choices: tuple[Choice, ...]
     usage: Usage
+    inputs: tuple[str, ...] = ()
+    """Of a request for embeddings: the texts whose vectors it brings."""
+
+
+def embed(request: Embed) -> Answer:
+    """Answer a request for embeddings."""
+    return Answer((), Usage(request.input_tokens, 0), tuple(request.inputs))
 
 
 def compose(chat: Chat, key: str, model: Model, rng: random.Random, recorded: str = "") -> Answer:
-    """Answer a request; `key` is its conversation's, `recorded` the text to replay."""
+    """Answer a conversation; `key` is its conversation's, `recorded` the text to replay."""
     texts = _texts(chat, key, model, rng, recorded)
     function = chat.forced_function
     if function is not None:
         # OpenAI ends with "stop" when the function was named, and with "tool_calls" when it was left open
         finish = "tool_calls" if chat.tool_choice == "required" else "stop"
         calls = (Call(function.name, _object(function.parameters, text)) for text in texts)
-        return answer(chat, [Choice(None, finish, call) for call in calls])
-    return answer(chat, [_shortened(_formatted(chat, text), chat.limit) for text in texts])
+        return answer(chat, [Choice(None, finish, call, _thought(chat)) for call in calls])
+    thought = _thought(chat)
+    return answer(chat, [_shortened(_formatted(chat, text), chat.limit, thought) for text in texts])
 
 
 def answer(chat: Chat, choices: Iterable[Choice]) -> Answer:
     """Choices with their bill."""
     made = tuple(choices)
-    return Answer(made, Usage(chat.input_tokens, sum(choice.tokens for choice in made)))
+    reasoning = sum(choice.reasoning_tokens for choice in made) if chat.thinks else 0
+    return Answer(made, Usage(chat.input_tokens, sum(choice.tokens for choice in made), reasoning))
+
+
+def words(text: str) -> list[str]:
+    """A text in the pieces of a stream; together they are the text."""
+    return _WORD.findall(text)
 
 
 def cut(text: str, tokens: int) -> str:
@@ -89,7 +118,7 @@ def _texts(chat: Chat, key: str, model: Model, rng: random.Random, recorded: str
 
 
 def _echo(chat: Chat, _key: str, _model: Model, _rng: random.Random) -> str:
-    return f"echo: {chat.prompt}"
+    return " ".join([f"echo: {chat.prompt}", *map(str, chat.media)])
 
 
 def _answer(chat: Chat, key: str, _model: Model, _rng: random.Random) -> str:
@@ -122,12 +151,33 @@ def _formatted(chat: Chat, text: str) -> str:
     return _object({"properties": {"text": True}}, text)
 
 
-def _shortened(text: str, limit: int | None) -> Choice:
+def _thought(chat: Chat) -> str | None:
+    return f"thinking about: {chat.prompt}" if chat.thinks else None
+
+
+def _shortened(text: str, limit: int | None, thought: str | None) -> Choice:
+    """The answer within its limit, which the reasoning uses up first."""
+    if limit is not None and thought is not None:
+        thought = cut(thought, limit)
+        limit -= count_tokens(thought)
     if limit is None or count_tokens(text) <= limit:
-        return Choice(text)
-    return Choice(cut(text, limit), "length")
+        return Choice(text, thought=thought)
+    return Choice(cut(text, limit) or None, "length", thought=thought)
 
 
 def _object(schema: Mapping[str, Any], text: str) -> str:
     """A JSON object that fits, as text; a schema that says nothing allows the empty one."""
     return msgspec.json.encode(sample({"type": "object"} | dict(schema), text)).decode()
+
+
+def schema_flaw(chat: Chat) -> Problem | None:
+    """What is wrong with a schema that the reply would have to follow, if anything."""
+    form = chat.response_format.json_schema if chat.response_format is not None else None
+    schemas = [("response_format", form.name, form.schema)] if form is not None else []
+    schemas += [("tools", tool.function.name, tool.function.parameters) for tool in chat.tools]
+    for param, name, schema in schemas:
+        try:
+            _object(schema, "")
+        except (TypeError, ValueError, AttributeError) as error:
+            return invalid(f"Invalid schema for '{name}': {error}.", param, "invalid_json_schema")
+    return None

@@ -27,10 +27,12 @@ FaultKind = Literal[
     "529",
     "auth",
     "content_filter",
+    "cut",
     "empty",
     "error200",
     "filter200",
     "html502",
+    "idle",
     "length",
     "malformed",
     "not_found",
@@ -38,6 +40,7 @@ FaultKind = Literal[
     "quota",
     "reset",
     "stall",
+    "stream_error",
     "truncate",
 ]
 STYLES = ("echo", "answer", "lorem")
@@ -155,10 +158,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     output: PartLimit | None = None
     window: WindowLimit | None = None
     concurrency: Concurrency | None = None
-    headers: Headers = Headers.OPENAI
-    """The form of the headers about limits on 200s and 429s, or none."""
-    retry_after: Literal["ms", "s", "none"] = "ms"
-    """What a 429 says: retry-after-ms and retry-after, whole seconds alone, or nothing."""
+    headers: Headers = Headers.OWN
+    """The form of the headers about limits on 200s and 429s, or none; each API has its own unless given."""
+    retry_after: Literal["own", "ms", "s", "none"] = "own"
+    """What a 429 says: retry-after-ms and retry-after, whole seconds alone, or nothing; or as the API does it."""
     max_context: Positive | None = None
     faults: tuple[FaultRule, ...] = ()
 

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from brimline.sim.dialect import Dialect
 from brimline.sim.ledger import Ledger
 from brimline.sim.script import Script
-from brimline.sim.world import Exchange, World
+from brimline.sim.world import OPENAI_CHAT, Exchange, World
 
 
 class Session:
@@ -17,9 +18,9 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self.ledger.total}, waiting={len(self._line)})"
 
-    def arrive(self, now: int, key: str | None, body: bytes) -> Exchange:
+    def arrive(self, now: int, key: str | None, body: bytes, dialect: Dialect = OPENAI_CHAT) -> Exchange:
         """Take a request in and note it."""
-        exchange = self.world.arrive(now, key, body)
+        exchange = self.world.arrive(now, key, body, dialect)
         self.ledger.open(exchange)
         return exchange
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from brimline.sim.amounts import SECOND
-from brimline.sim.chat import Chat, digest
+from brimline.sim.chat import Chat
 from brimline.sim.desk import Demand, Desk
+from brimline.sim.dialect import Dialect, Letterhead, Request
+from brimline.sim.dialects.openai_chat import OpenAIChat
 from brimline.sim.errors import (
     NO_KEY,
     SERVER_ERROR,
     UNAVAILABLE,
-    ApiError,
+    Problem,
     Refusal,
     bad_key,
     no_such_model,
@@ -28,12 +30,13 @@ from brimline.sim.errors import (
     too_long,
 )
 from brimline.sim.faults import refuse, twist
-from brimline.sim.intake import read_chat
 from brimline.sim.replay import Replay
-from brimline.sim.replies import Answer, Usage, compose
+from brimline.sim.replies import Answer, Usage, compose, embed
 from brimline.sim.scenario import Scenario
-from brimline.sim.script import SILENCE, Letterhead, Script, answer_script, error_script, html_script
+from brimline.sim.script import SILENCE, Script, Sheet, answer_script, error_script, html_script
 from brimline.sim.stream import stream_script
+
+OPENAI_CHAT = OpenAIChat()
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +61,8 @@ class Exchange:
     """None while the request waits for a slot."""
     told: int = 0
     """The status that the client has seen; the server sets it."""
-    chat: Chat | None = None
+    dialect: Dialect = OPENAI_CHAT
+    request: Request | None = None
     desk: "Desk[Exchange] | None" = None
     """Where it holds a slot or stands in line."""
     answer: Answer | None = None
@@ -82,21 +86,21 @@ class World:
         self._desks: dict[str, Desk[Exchange]] = {}
         self._count = 0
 
-    def arrive(self, now: int, key: str | None, body: bytes) -> Exchange:
+    def arrive(self, now: int, key: str | None, body: bytes, dialect: Dialect = OPENAI_CHAT) -> Exchange:
         """Take a request in; `key` is the API key it shows, if any."""
         self._count += 1
         self.first = now if self.first is None else self.first
-        exchange = Exchange(self._count, arrived=now, began=now)
-        chat = read_chat(body)
-        if isinstance(chat, Chat):
-            exchange.chat, exchange.model, exchange.text = chat, chat.model, chat.prompt
-            exchange.key = digest(chat.messages)
+        exchange = Exchange(self._count, arrived=now, began=now, dialect=dialect)
+        request = dialect.read(body)
+        if not isinstance(request, Problem):
+            exchange.request, exchange.model, exchange.text = request, request.model, request.prompt
+            exchange.key = request.key
         outage = self._outage(now)
         if outage == "stall":
             exchange.kind, exchange.script = "outage", SILENCE
             return exchange
         down = Refusal("outage", UNAVAILABLE) if outage == "503" else None
-        refusal = down or self._turn_away(now, key, chat, exchange)
+        refusal = down or self._turn_away(now, key, request, exchange)
         if refusal is not None:
             exchange.kind, exchange.script = refusal.kind, self._refusal_script(now, exchange, refusal)
         elif exchange.desk is not None and exchange.desk.slots.enter(exchange):
@@ -126,38 +130,38 @@ class World:
         return list(dict.fromkeys([*named, *self._desks]))
 
     def _turn_away(
-        self, now: int, key: str | None, chat: Chat | ApiError, exchange: Exchange
+        self, now: int, key: str | None, request: Request | Problem, exchange: Exchange
     ) -> Refusal | None:
         keys = self.scenario.keys
         if keys is not None and key not in keys:
             return Refusal("auth", bad_key(key) if key else NO_KEY)
-        if isinstance(chat, ApiError):
-            return Refusal("invalid", chat)
-        desk = self._desk(now, chat.model)
+        if isinstance(request, Problem):
+            return Refusal("invalid", request)
+        desk = self._desk(now, request.model)
         if desk is None:
-            return Refusal("not_found", no_such_model(chat.model))
-        refusal = self._check(desk, chat) or self._admit(now, desk, chat, exchange)
+            return Refusal("not_found", no_such_model(request.model))
+        refusal = self._check(desk, request) or self._admit(now, desk, request, exchange)
         exchange.desk = desk if refusal is None else None
         return refusal
 
-    def _check(self, desk: Desk[Exchange], chat: Chat) -> Refusal | None:
+    def _check(self, desk: Desk[Exchange], request: Request) -> Refusal | None:
         """What is wrong with the request whenever it comes."""
         limit = desk.model.max_context
-        if limit is not None and chat.input_tokens > limit:
-            return Refusal("too_long", too_long(limit, chat.input_tokens))
+        if limit is not None and request.longest > limit:
+            return Refusal("too_long", too_long(limit, request.longest))
         replay = self._replays.get(desk.model.replay or "")
-        if replay is not None and replay.find(chat) is None:
+        if replay is not None and isinstance(request, Chat) and replay.find(request) is None:
             return Refusal("not_recorded", not_recorded(replay.file))
         return None
 
-    def _admit(self, now: int, desk: Desk[Exchange], chat: Chat, exchange: Exchange) -> Refusal | None:
+    def _admit(self, now: int, desk: Desk[Exchange], request: Request, exchange: Exchange) -> Refusal | None:
         """Ask the limits, then the faults at the door; charge only if nobody refuses."""
         desk.advance(now)
-        demand = Demand(self._charge(desk, chat, exchange), chat.input_tokens)
+        demand = Demand(self._charge(desk, request, exchange), request.input_tokens)
         refusal = desk.limited(now, demand)
         if refusal is not None:
             return refusal
-        rule = desk.faults.strike(now - (self.first or 0), self._rng, chat, exchange.key)
+        rule = desk.faults.strike(now - (self.first or 0), self._rng, request, exchange.key)
         if rule is not None:
             exchange.kind = rule.kind
             refusal = refuse(rule, desk.name)
@@ -165,50 +169,54 @@ class World:
             desk.take(now, demand)
         return refusal
 
-    def _charge(self, desk: Desk[Exchange], chat: Chat, exchange: Exchange) -> int:
+    def _charge(self, desk: Desk[Exchange], request: Request, exchange: Exchange) -> int:
         """Tokens that the request is charged on arrival."""
         if desk.charge == "max_tokens":
-            return chat.input_tokens + (chat.limit or 0)
+            return request.input_tokens + (request.limit or 0)
         if desk.charge == "actual":
-            exchange.answer = self._compose(desk, chat, exchange)
+            exchange.answer = self._compose(desk, request, exchange)
             return exchange.answer.usage.total
         return 0
 
-    def _compose(self, desk: Desk[Exchange], chat: Chat, exchange: Exchange) -> Answer:
+    def _compose(self, desk: Desk[Exchange], request: Request, exchange: Exchange) -> Answer:
+        if not isinstance(request, Chat):
+            return embed(request)
         replay = self._replays.get(desk.model.replay or "")
-        recorded = replay.find(chat) if replay is not None else None
-        return compose(chat, exchange.key, desk.model, self._rng, recorded or "")
+        recorded = replay.find(request) if replay is not None else None
+        return compose(request, exchange.key, desk.model, self._rng, recorded or "")
 
     def _begin(self, now: int, exchange: Exchange) -> None:
         """Write the script of a request that has its slot."""
-        desk, chat = exchange.desk, exchange.chat
+        desk, request = exchange.desk, exchange.request
         assert desk is not None
-        assert chat is not None
+        assert request is not None
         exchange.began = now
         latency = desk.latency(self._rng)
-        letter = self._letter(now, exchange, desk.rate_lines(now, self._epoch + now))
+        rates = desk.rate_lines(now, self._epoch + now, exchange.dialect.form)
+        sheet = self._sheet(now, exchange, rates)
         if exchange.kind == "500":
-            exchange.script = error_script(letter, SERVER_ERROR, latency)
+            exchange.script = error_script(sheet, SERVER_ERROR, latency)
         elif exchange.kind == "html502":
-            exchange.script = html_script(letter, latency)
+            exchange.script = html_script(sheet, latency)
         else:
-            made = exchange.answer or self._compose(desk, chat, exchange)
-            made = twist(exchange.kind, chat, made)
+            made = exchange.answer or self._compose(desk, request, exchange)
+            made = twist(exchange.kind, request, made)
             exchange.usage = made.usage
-            exchange.script = _script(exchange, letter, made, latency, desk.model.tokens_per_s)
+            exchange.script = _script(exchange, sheet, made, latency, desk.model.tokens_per_s)
 
     def _refusal_script(self, now: int, exchange: Exchange, refusal: Refusal) -> Script:
-        desk = self._desks.get(exchange.model)
-        lines = (
-            desk.rate_lines(now, self._epoch + now)
-            if desk is not None and refusal.error.status == 429
-            else ""
+        desk, dialect = self._desks.get(exchange.model), exchange.dialect
+        if desk is None:
+            return error_script(self._sheet(now, exchange), refusal.error)
+        rates = desk.rate_lines(now, self._epoch + now, dialect.form) if refusal.error.is_limit else ""
+        rates += desk.retry_lines(refusal.wait, dialect.retry)
+        return error_script(
+            self._sheet(now, exchange, rates, refusal.wait if desk.tells else None), refusal.error
         )
-        lines += desk.retry_lines(refusal.wait) if desk is not None else ""
-        return error_script(self._letter(now, exchange, lines), refusal.error)
 
-    def _letter(self, now: int, exchange: Exchange, rates: str) -> Letterhead:
-        return Letterhead(exchange.number, self._epoch + now, exchange.model, rates)
+    def _sheet(self, now: int, exchange: Exchange, rates: str = "", retry: int | None = None) -> Sheet:
+        letter = Letterhead(exchange.number, self._epoch + now, exchange.model, rates, retry)
+        return Sheet(exchange.dialect, letter)
 
     def _desk(self, now: int, name: str) -> Desk[Exchange] | None:
         desk = self._desks.get(name)
@@ -228,11 +236,11 @@ class World:
         return None
 
 
-def _script(exchange: Exchange, letter: Letterhead, made: Answer, latency: int, pace: float | None) -> Script:
+def _script(exchange: Exchange, sheet: Sheet, made: Answer, latency: int, pace: float | None) -> Script:
     """An answer in the form that was asked for."""
-    chat = exchange.chat
-    if chat is not None and chat.stream:
-        usage = chat.stream_options is not None and chat.stream_options.include_usage
-        return stream_script(letter, made, latency, exchange.kind, pace=pace, usage=usage)
+    request = exchange.request
+    assert request is not None
+    if request.stream:
+        return stream_script(sheet, request, made, latency, exchange.kind, pace=pace)
     typing = round(made.usage.output_tokens * SECOND / pace) if pace else 0
-    return answer_script(letter, made, latency + typing, exchange.kind)
+    return answer_script(sheet, request, made, latency + typing, exchange.kind)

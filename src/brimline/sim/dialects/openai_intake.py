@@ -1,4 +1,4 @@
-"""Read the body of a request as the API does: into a `Chat`, or the 400 that OpenAI would send."""
+"""Read the body of a chat as OpenAI does: into a `Chat`, or the problem that its 400 would name."""
 
 import re
 from collections.abc import Iterator
@@ -6,24 +6,25 @@ from collections.abc import Iterator
 import msgspec
 
 from brimline.sim.chat import Chat, ContentPart, ToolChoice
-from brimline.sim.errors import NO_MODEL, NOT_JSON, ApiError
-from brimline.sim.sample import sample
+from brimline.sim.errors import NOT_JSON, Problem, invalid
+from brimline.sim.replies import schema_flaw
 
+NO_MODEL = invalid("you must provide a model parameter")
 _decode = msgspec.json.Decoder(Chat).decode
 
 
-def read_chat(body: bytes) -> Chat | ApiError:
+def read_chat(body: bytes) -> Chat | Problem:
     """Read the body of a request."""
     try:
         chat: Chat = _decode(body)
     except msgspec.ValidationError as error:
-        return _invalid(str(error))
+        return wrong(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NOT_JSON
     return next(_problems(chat), chat)
 
 
-def _problems(chat: Chat) -> Iterator[ApiError]:
+def _problems(chat: Chat) -> Iterator[Problem]:
     """What a type cannot say: the errors of a well-formed request."""
     if not chat.messages:
         yield _error(
@@ -35,25 +36,15 @@ def _problems(chat: Chat) -> Iterator[ApiError]:
             yield _error(where, f"Invalid value for '{where}': expected a string, got null.", "invalid_type")
         elif isinstance(message.content, list):
             yield from _bad_images(message.content, f"messages[{i}].content")
-    yield from _bad_schemas(chat)
+    flaw = schema_flaw(chat)
+    if flaw is not None:
+        yield flaw
     if isinstance(chat.tool_choice, ToolChoice) and chat.forced_function is None:
         name = chat.tool_choice.function.name
         yield _error("tool_choice", f"Tool choice '{name}' not found in 'tools' parameter.", "invalid_value")
 
 
-def _bad_schemas(chat: Chat) -> Iterator[ApiError]:
-    form = chat.response_format.json_schema if chat.response_format is not None else None
-    schemas = [("response_format", form.name, form.schema)] if form is not None else []
-    schemas += [("tools", tool.function.name, tool.function.parameters) for tool in chat.tools]
-    for param, name, schema in schemas:
-        try:
-            sample(schema, "")
-        except (TypeError, ValueError, AttributeError) as error:
-            message = f"Invalid schema for '{name}': {error}."
-            yield _error(param, message, "invalid_json_schema")
-
-
-def _bad_images(parts: list[ContentPart], where: str) -> Iterator[ApiError]:
+def _bad_images(parts: list[ContentPart], where: str) -> Iterator[Problem]:
     for i, part in enumerate(parts):
         url = (part.image_url or {}).get("url", "")
         if part.type == "image_url" and not str(url).startswith(("data:image/", "https://", "http://")):
@@ -75,7 +66,7 @@ _NAMES = {
 }
 
 
-def _invalid(problem: str) -> ApiError:
+def wrong(problem: str) -> Problem:
     """Say in OpenAI's words what msgspec found."""
     place = _PLACE.search(problem)
     where = place[1] if place else ""
@@ -93,7 +84,7 @@ def _invalid(problem: str) -> ApiError:
     return _wrong_type(where, problem)
 
 
-def _wrong_type(where: str, problem: str) -> ApiError:
+def _wrong_type(where: str, problem: str) -> Problem:
     found = _EXPECTED.match(problem)
     if found is None:
         return _error(where, f"Invalid value for '{where}'.", "invalid_value")
@@ -110,5 +101,5 @@ def _wrong_type(where: str, problem: str) -> ApiError:
     )
 
 
-def _error(param: str, message: str, code: str) -> ApiError:
-    return ApiError(400, message, code=code, param=param)
+def _error(param: str, message: str, code: str) -> Problem:
+    return invalid(message, param, code)
