@@ -205,8 +205,8 @@ def test_only_this_machine_may_ask(address, local):
 
 async def test_wrong_urls_get_openais_errors(start, http):
     simulator = await start()
-    wrong = msgspec.json.decode(await get(http, simulator.url, "/completions"))
-    assert wrong["error"]["message"] == "Invalid URL (GET /v1/completions)"
+    wrong = msgspec.json.decode(await get(http, simulator.url, "/nothing"))
+    assert wrong["error"]["message"] == "Invalid URL (GET /v1/nothing)"
     async with http.get(f"{simulator.url}/chat/completions") as reply:
         assert reply.status == 405
 

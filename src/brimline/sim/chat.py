@@ -130,6 +130,8 @@ class Chat(msgspec.Struct, dict=True):
     reasoning_effort: str | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    separate: bool = False
+    """Whether each message is a prompt by itself: legacy completions take several."""
 
     @property
     def limit(self) -> int | None:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from brimline.sim.dialect import Words
 from brimline.sim.dialects.openai_words import error_words
+from brimline.sim.routes import find
 from brimline.sim.session import Session
 from brimline.sim.tables import to_words
 
@@ -23,7 +24,7 @@ async def control(
         await reset()
         return _json({"reset": True})
     view = _VIEWS.get(path) if request.method == "GET" else None
-    return view(session, now) if view is not None else _error(_no_such_url(request, path))
+    return view(session, now) if view is not None else _error(_no_such_url(request))
 
 
 def _models(session: Session, _now: int) -> web.Response:
@@ -51,8 +52,8 @@ _VIEWS: Mapping[str, Callable[[Session, int], web.Response]] = {
 }
 
 
-def _no_such_url(request: web.BaseRequest, path: str) -> Words:
-    if path == "/chat/completions":
+def _no_such_url(request: web.BaseRequest) -> Words:
+    if find(request.path, dict, request.headers) is not None and request.method != "POST":
         return error_words(
             405, f"Not allowed to {request.method} on {request.path}.", code="method_not_supported"
         )

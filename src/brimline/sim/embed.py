@@ -42,3 +42,8 @@ class Embed(msgspec.Struct):
     def longest(self) -> int:
         """Tokens of the longest text: each has to fit the model's context by itself."""
         return max(self.counts or map(count_tokens, self.inputs), default=0)
+
+
+def token_text(ids: list[int]) -> str:
+    """Token ids as a text of their own."""
+    return " ".join(map(str, ids))

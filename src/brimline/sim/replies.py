@@ -112,6 +112,9 @@ def cut(text: str, tokens: int) -> str:
 
 
 def _texts(chat: Chat, key: str, model: Model, rng: random.Random, recorded: str) -> list[str]:
+    if chat.separate:
+        each = (msgspec.structs.replace(chat, messages=[one], separate=False) for one in chat.messages)
+        return [text for one in each for text in _texts(one, key, model, rng, recorded)]
     make = _STYLES.get(model.reply)
     texts = [make(chat, key, model, rng) if make else recorded for _ in range(chat.n or 1)]
     return [text if i == 0 or model.reply == "lorem" else f"{text} [{i}]" for i, text in enumerate(texts)]

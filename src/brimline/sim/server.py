@@ -19,6 +19,7 @@ from brimline.sim.control import control
 from brimline.sim.ledger import Entry, Ledger, Stats
 from brimline.sim.listener import Listener, drop
 from brimline.sim.replay import Replay
+from brimline.sim.routes import find
 from brimline.sim.scenario import Scenario
 from brimline.sim.script import Script
 from brimline.sim.session import Session
@@ -27,7 +28,6 @@ from brimline.sim.world import Exchange, World
 
 Clock = Callable[[], int]
 """Nanoseconds that only go forward."""
-_CHAT = frozenset({"/v1/chat/completions", "/chat/completions"})
 _FLUSH_EVERY = 0.5
 _MAX_BODY = 256 * 1024 * 1024  # images travel inside the request
 
@@ -137,13 +137,16 @@ class Simulator:
         return Session(world, Ledger(now, epoch, self._file))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path not in _CHAT or request.method != "POST":
+        dialect = None
+        if request.method == "POST":
+            dialect = find(request.path, lambda: request.query, request.headers)
+        if dialect is None:
             return await control(request, self._session, self._clock(), self.reset)
         if "Expect" in request.headers and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await request.read()
         now = self._clock()
-        exchange = self._session.arrive(now, _bearer(request), body)
+        exchange = self._session.arrive(now, dialect.key(request.headers), body, dialect)
         if exchange.number == 1:
             self._cancel("outages")
             self._tasks["outages"] = asyncio.create_task(self._go_and_come_back(now))
@@ -255,11 +258,6 @@ def _make_request(
 ) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY)
-
-
-def _bearer(request: web.BaseRequest) -> str | None:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    return key if scheme == "Bearer" else None
 
 
 def _load_replays(scenario: Scenario) -> dict[str, Replay]:

@@ -21,7 +21,12 @@ def read_chat(body: bytes) -> Chat | Problem:
         return wrong(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NOT_JSON
-    return next(_problems(chat), chat)
+    return problem_of(chat) or chat
+
+
+def problem_of(chat: Chat) -> Problem | None:
+    """What is wrong with a well-formed request, if anything."""
+    return next(_problems(chat), None)
 
 
 def _problems(chat: Chat) -> Iterator[Problem]:

@@ -1,0 +1,66 @@
+"""Which dialect a path belongs to: all of them are spoken on one port."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from brimline.sim.dialect import Dialect
+from brimline.sim.dialects.azure import Azure, AzureChat
+from brimline.sim.dialects.openai_embeddings import OpenAIEmbeddings
+from brimline.sim.dialects.openai_responses import OpenAIResponses
+from brimline.sim.dialects.openai_text import OpenAIText
+from brimline.sim.dialects.openai_words import OpenAI
+from brimline.sim.world import OPENAI_CHAT
+
+
+class Call(NamedTuple):
+    """What a path may need of its request to find its dialect."""
+
+    found: re.Match[str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+_OPENAI: Mapping[str, OpenAI] = {
+    "chat/completions": OPENAI_CHAT,
+    "completions": OpenAIText(),
+    "responses": OpenAIResponses(),
+    "embeddings": OpenAIEmbeddings(),
+}
+_AZURE: Mapping[str, OpenAI] = {**_OPENAI, "chat/completions": AzureChat()}
+_FIXED: Mapping[str, Dialect] = {
+    f"{root}/{path}": dialect for root in ("", "/v1") for path, dialect in _OPENAI.items()
+}
+
+
+def find(path: str, query: Callable[[], Mapping[str, str]], headers: Mapping[str, str]) -> Dialect | None:
+    """The dialect of a path, None for a path that is no API's; `query` is read only if need be."""
+    fixed = _FIXED.get(path)
+    if fixed is not None:
+        return fixed
+    for pattern, make in _SHAPES:
+        found = pattern.fullmatch(path)
+        if found is not None:
+            return make(Call(found, query(), headers))
+    return None
+
+
+def _deployed(call: Call) -> Dialect:
+    versioned = "api-version" in call.query
+    return Azure(_AZURE[call.found["path"]], call.found["deployment"], versioned=versioned)
+
+
+def _v1(call: Call) -> Dialect:
+    return Azure(_AZURE[call.found["path"]], None, versioned=True)
+
+
+_PATHS = "(?P<path>chat/completions|completions|embeddings|responses)"
+_SHAPES: tuple[tuple[re.Pattern[str], Callable[[Call], Dialect]], ...] = tuple(
+    (re.compile(pattern), make)
+    for pattern, make in (
+        (rf"/openai/deployments/(?P<deployment>[^/]+)/{_PATHS}", _deployed),
+        (rf"/openai/v1/{_PATHS}", _v1),
+        # Groq, OpenRouter, Gemini and others have OpenAI's paths below one of their own
+        (rf".*/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
+    )
+)
