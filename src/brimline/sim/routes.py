@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from brimline.sim.dialect import Dialect
+from brimline.sim.dialects.anthropic import Anthropic
 from brimline.sim.dialects.azure import Azure, AzureChat
 from brimline.sim.dialects.openai_embeddings import OpenAIEmbeddings
 from brimline.sim.dialects.openai_responses import OpenAIResponses
@@ -60,6 +61,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Call], Dialect]], ...] = tuple(
     for pattern, make in (
         (rf"/openai/deployments/(?P<deployment>[^/]+)/{_PATHS}", _deployed),
         (rf"/openai/v1/{_PATHS}", _v1),
+        (r"(?:/anthropic)?/v1/messages", lambda call: Anthropic(call.headers.get("anthropic-version"))),
         # Groq, OpenRouter, Gemini and others have OpenAI's paths below one of their own
         (rf".*/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
     )
