@@ -1,35 +1,64 @@
-"""Everything but chat: the list of models, what tests ask for, and the errors of wrong URLs."""
+"""Everything that is no model's work: lists of models, files, what tests ask for, and wrong URLs."""
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
 
 from brimline.sim.dialect import Words
+from brimline.sim.dialects.gemini_files import FileCall, file_words, key_words, upload_words
+from brimline.sim.dialects.gemini_words import Google
 from brimline.sim.dialects.openai_words import error_words
+from brimline.sim.listing import listing
 from brimline.sim.routes import find
 from brimline.sim.session import Session
 from brimline.sim.tables import to_words
+
+_FILES = re.compile(r"(?P<upload>/upload)?/(?P<version>v1(?:beta)?)/(?:files|(?P<name>files/[^/]+))")
 
 
 async def control(
     request: web.BaseRequest, session: Session, now: int, reset: Callable[[], Awaitable[None]]
 ) -> web.Response:
-    """Answer any request that is no chat; /v1 may stand before each path."""
+    """Answer any such request; /v1 may stand before each path."""
     path = request.path.removeprefix("/v1")
+    found = _FILES.fullmatch(request.path)
+    if found is not None:
+        return await _files(request, session, now, found)
     if path.startswith("/sim/") and not is_local(request.remote):
-        return _error(error_words(403, "The control endpoints answer on loopback only."))
+        return _words(error_words(403, "The control endpoints answer on loopback only."))
     if request.method == "POST" and path == "/sim/reset":
         await reset()
         return _json({"reset": True})
-    view = _VIEWS.get(path) if request.method == "GET" else None
-    return view(session, now) if view is not None else _error(_no_such_url(request))
+    if request.method == "GET":
+        listed = listing(request.path, request.headers, session.world.models)
+        view = _VIEWS.get(path)
+        if listed is not None:
+            return _json(listed)
+        if view is not None:
+            return view(session, now)
+    return _words(_no_such_url(request, session))
 
 
-def _models(session: Session, _now: int) -> web.Response:
-    about = {"object": "model", "created": 1_700_000_000, "owned_by": "sim"}
-    return _json({"object": "list", "data": [{"id": name} | about for name in session.world.models]})
+async def _files(request: web.BaseRequest, session: Session, now: int, found: re.Match[str]) -> web.Response:
+    """Gemini's File API, which has no limits here."""
+    call = FileCall(
+        request.method,
+        found["name"] or "",
+        request.headers,
+        request.query,
+        await request.read(),
+        f"{request.scheme}://{request.host}/{found['version']}",
+        session.world.wall(now),
+    )
+    keys, key = session.world.scenario.keys, Google("", request.query.get("key")).key(request.headers)
+    if keys is not None and key not in keys and "upload_id" not in request.query:
+        return _words(key_words(key))
+    if found["upload"] and request.method == "POST":
+        return _words(upload_words(session.files, call))
+    return _words(file_words(session.files, call))
 
 
 def _stats(session: Session, now: int) -> web.Response:
@@ -45,15 +74,14 @@ def _scenario(session: Session, _now: int) -> web.Response:
 
 
 _VIEWS: Mapping[str, Callable[[Session, int], web.Response]] = {
-    "/models": _models,
     "/sim/stats": _stats,
     "/sim/ledger": _ledger,
     "/sim/scenario": _scenario,
 }
 
 
-def _no_such_url(request: web.BaseRequest) -> Words:
-    if find(request.path, dict, request.headers) is not None and request.method != "POST":
+def _no_such_url(request: web.BaseRequest, session: Session) -> Words:
+    if request.method != "POST" and find(request, session.files) is not None:
         return error_words(
             405, f"Not allowed to {request.method} on {request.path}.", code="method_not_supported"
         )
@@ -64,8 +92,9 @@ def _json(value: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), content_type="application/json")
 
 
-def _error(error: Words) -> web.Response:
-    return web.Response(status=error.status, body=error.body, content_type=error.media)
+def _words(words: Words) -> web.Response:
+    headers = dict(line.split(": ", 1) for line in words.lines.splitlines())
+    return web.Response(status=words.status, body=words.body, headers={"Content-Type": words.media} | headers)
 
 
 def is_local(address: str | None) -> bool:

@@ -64,7 +64,7 @@ class Dialect:
     retry: ClassVar[Literal["ms", "s", "none"]] = "none"
     """Its headers about waiting, likewise."""
     media: ClassVar[str] = JSON
-    stream_media: ClassVar[str] = "text/event-stream; charset=utf-8"
+    stream_media: str = "text/event-stream; charset=utf-8"
     broken: ClassVar[bytes] = b'data: {"\n\n'
     """An event whose JSON is no JSON."""
 

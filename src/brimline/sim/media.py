@@ -38,7 +38,7 @@ class Media(NamedTuple):
     def __str__(self) -> str:
         if self.size is None:
             return f"[{self.declared or 'file'} {self.name}]"
-        other = f", sent as {self.declared}" if self.declared != self.true else ""
+        other = f", sent as {self.declared}" if self.declared not in {"", self.true} else ""
         return f"[{self.true} {self.size} bytes{other}]"
 
 
@@ -54,17 +54,25 @@ def media(part: Mapping[str, Any], kind: str) -> Media:
         return Media("image", "image", None, url)
     if url:
         return embedded(url, "application/octet-stream")
-    return Media(str(part.get("mime_type", "")), "", None, str(part.get("file_id", "")))
+    declared = str(part.get("mime_type", ""))
+    return Media(declared, part.get("true_type", ""), part.get("size"), str(part.get("file_id", "")))
 
 
 def embedded(data: str, declared: str) -> Media:
     """Read base64 without decoding more than its first bytes."""
     try:
-        head = base64.b64decode(data[:64] + "=" * (-len(data[:64]) % 4))
+        # both alphabets are in use; Google's is the one for URLs
+        head = base64.b64decode(
+            data[:64].ljust(-(-len(data[:64]) // 4) * 4, "="), altchars=_altchars(data[:64])
+        )
     except (binascii.Error, ValueError):
         head = b""
     size = len(data) * 3 // 4 - data[-2:].count("=")
     return Media(declared, sniff(head) or declared, size)
+
+
+def _altchars(data: str) -> bytes:
+    return b"-_" if "-" in data or "_" in data else b"+/"
 
 
 def sniff(head: bytes) -> str | None:

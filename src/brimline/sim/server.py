@@ -137,9 +137,7 @@ class Simulator:
         return Session(world, Ledger(now, epoch, self._file))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        dialect = None
-        if request.method == "POST":
-            dialect = find(request.path, lambda: request.query, request.headers)
+        dialect = find(request, self._session.files) if request.method == "POST" else None
         if dialect is None:
             return await control(request, self._session, self._clock(), self.reset)
         if "Expect" in request.headers and request.transport is not None:

@@ -1,8 +1,9 @@
-"""One life of a server, from its start or a reset to the next: its world, its ledger, those in line."""
+"""One life of a server, from its start or a reset to the next: its world, its ledger, its files, those in line."""
 
 import asyncio
 
 from brimline.sim.dialect import Dialect
+from brimline.sim.files import Files
 from brimline.sim.ledger import Ledger
 from brimline.sim.script import Script
 from brimline.sim.world import OPENAI_CHAT, Exchange, World
@@ -13,6 +14,7 @@ class Session:
 
     def __init__(self, world: World, ledger: Ledger) -> None:
         self.world, self.ledger = world, ledger
+        self.files = Files()
         self._line: dict[Exchange, asyncio.Future[Script]] = {}
 
     def __repr__(self) -> str:

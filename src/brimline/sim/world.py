@@ -123,6 +123,10 @@ class World:
             self._begin(now, each)
         return moved
 
+    def wall(self, now: int) -> int:
+        """Unix time in nanoseconds."""
+        return self._epoch + now
+
     @property
     def models(self) -> list[str]:
         """The names that are known: those of the scenario, then those that were asked for."""
@@ -192,7 +196,7 @@ class World:
         assert request is not None
         exchange.began = now
         latency = desk.latency(self._rng)
-        rates = desk.rate_lines(now, self._epoch + now, exchange.dialect.form)
+        rates = desk.rate_lines(now, self.wall(now), exchange.dialect.form)
         sheet = self._sheet(now, exchange, rates)
         if exchange.kind == "500":
             exchange.script = error_script(sheet, SERVER_ERROR, latency)
@@ -208,14 +212,14 @@ class World:
         desk, dialect = self._desks.get(exchange.model), exchange.dialect
         if desk is None:
             return error_script(self._sheet(now, exchange), refusal.error)
-        rates = desk.rate_lines(now, self._epoch + now, dialect.form) if refusal.error.is_limit else ""
+        rates = desk.rate_lines(now, self.wall(now), dialect.form) if refusal.error.is_limit else ""
         rates += desk.retry_lines(refusal.wait, dialect.retry)
         return error_script(
             self._sheet(now, exchange, rates, refusal.wait if desk.tells else None), refusal.error
         )
 
     def _sheet(self, now: int, exchange: Exchange, rates: str = "", retry: int | None = None) -> Sheet:
-        letter = Letterhead(exchange.number, self._epoch + now, exchange.model, rates, retry)
+        letter = Letterhead(exchange.number, self.wall(now), exchange.model, rates, retry)
         return Sheet(exchange.dialect, letter)
 
     def _desk(self, now: int, name: str) -> Desk[Exchange] | None:
