@@ -6,7 +6,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from brimline.errors import ConfigError
+from brimline.providers.anthropic import Anthropic
 from brimline.providers.azure import AzureOpenAI
+from brimline.providers.gemini import Gemini, Vertex
 from brimline.providers.mistral import Mistral
 from brimline.providers.openai_chat import OpenAIChat
 from brimline.providers.quart import Quart
@@ -80,6 +82,9 @@ PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "azure-openai": AzureOpenAI,
     "mistral": Mistral,
     "quart": Quart,
+    "anthropic": Anthropic,
+    "gemini": Gemini,
+    "vertex": Vertex,
 }
 """Dialects by the name that `provider = ...` has in a configuration."""
 

@@ -6,7 +6,6 @@ here: an `error` that is a plain string, a number as its code, error fields at t
 `Quirks`; a dialect that is nearly this one overrides `_path` and `_params`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
@@ -14,6 +13,8 @@ from typing import Annotated, Any
 import msgspec
 
 from brimline.providers.adverts import read_adverts
+from brimline.providers.bodies import NO_BODY, bad_reply, read_body
+from brimline.providers.canonical import conversation, reserved
 from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
 from brimline.providers.openai_message import Message, calls_of, finish_word, reasoning_of, text_of
 from brimline.providers.openai_schema import JSON_OBJECT, response_format, told
@@ -112,11 +113,8 @@ class OpenAIChat:
 
     def problem(self, request: Request) -> str | None:
         """Parameters that brimline sets itself cannot be given, and a completion goes on from one text."""
-        reserved = _RESERVED & request.params.keys()
-        if request.params.get("stream") is False:
-            reserved.discard("stream")
-        if reserved:
-            return f"parameter '{min(reserved)}' cannot be set; brimline sets it itself"
+        if problem := reserved(request.params, _RESERVED):
+            return problem
         if request.schema is not None and "response_format" in request.params:
             return "parameter 'response_format' cannot be set beside a schema, which becomes one"
         if request.operation not in _PATHS:
@@ -136,10 +134,7 @@ class OpenAIChat:
         return HttpRequest(self._path(request.model_name, _PATHS[request.operation]), _encode(body), {})
 
     def _chat(self, request: Request, responses: tuple[Response, ...]) -> dict[str, Any]:
-        messages: list[Any] = [*request.messages]
-        for response, follow_up in zip(responses, request.follow_ups, strict=False):
-            text = response.text if isinstance(response.text, str) else response.text[0]
-            messages += ({"role": "assistant", "content": text}, {"role": "user", "content": follow_up})
+        messages = conversation(request, responses)
         if request.schema is None:
             return {"messages": messages}
         if self._quirks.knows_schemas:
@@ -159,19 +154,19 @@ class OpenAIChat:
         if not 200 <= reply.status < 300:
             return self._refusal(reply)
         try:
-            completion = _read(reply.body)
-        except (*UNREADABLE, ValueError) as error:
-            return _bad(reply, f"the reply is no {request.operation} completion: {error}")
+            completion = read_body(_decode, reply.body)
+        except NO_BODY as error:
+            return bad_reply(reply, f"the reply is no {request.operation} completion: {error}")
         if completion.error:
             return self._refusal(reply)
         if not completion.choices:
-            return _bad(reply, "the reply holds no choices")
+            return bad_reply(reply, "the reply holds no choices")
         if request.operation is Operation.COMPLETION:
             messages = [Message(choice.text) for choice in completion.choices if isinstance(choice.text, str)]
         else:
             messages = [choice.message for choice in completion.choices if choice.message is not None]
         if len(messages) < len(completion.choices):
-            return _bad(reply, "a choice of the reply holds no message")
+            return bad_reply(reply, "a choice of the reply holds no message")
         return _response(reply, completion, completion.choices, messages)
 
     def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:
@@ -200,34 +195,6 @@ def _no_completion(request: Request) -> str | None:
         if name in request.params:
             return f"parameter '{name}' cannot be set for a completion"
     return "a completion follows no schema" if request.schema is not None else None
-
-
-def _read(body: bytes) -> _Completion:
-    """Read a completion; what some servers write that is not JSON is repaired, since the answer is paid for."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode(_repaired(body))
-
-
-def _repaired(body: bytes) -> bytes:
-    """Return a body without what JavaScript and Python write but JSON forbids.
-
-    Halves of surrogate pairs and bytes that are no UTF-8 (a character cut in two) become U+FFFD, NaN and Infinity
-    null.
-
-    Raises:
-        ValueError: It cannot be read all the same.
-    """
-    text = body.decode("utf-8-sig", "replace")
-    document = json.loads(text, strict=False, parse_constant=lambda _: None)
-    return clean(json.dumps(document, ensure_ascii=False)).encode()
-
-
-def _bad(reply: HttpReply, why: str) -> Fault:
-    return Fault(FaultKind.BAD_REPLY, why, http_status=reply.status)
 
 
 def _response(

@@ -1,4 +1,4 @@
-"""What an error of an OpenAI-like server means: status, code, type and words to one fault.
+"""What an error means, an OpenAI-like server's, Anthropic's or Google's: status, code, type and words to one fault.
 
 The policy follows the official SDK and the providers' documentation; the message is looked at only where servers
 use one code for different things (a 429 for an empty account, a 400 for a prompt that is too long).
@@ -39,17 +39,22 @@ _EXHAUSTED_CODES = {
 }
 _EXHAUSTED = re.compile(
     r"exceeded your current quota|used all available credits|monthly spending limit|credit balance is too low|"
-    r"specified API usage limits|account.{0,20}suspended|calls ?/ ?month",
+    r"specified API usage limits|account.{0,20}suspended|calls ?/ ?month|credits are depleted",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
     r"context.{0,20}(length|size|limit|window|overflow)|maximum context|too long|too many tokens|"
-    r"max_new_tokens.{0,5}must be|reduce the length",
+    r"max_new_tokens.{0,5}must be|reduce the length|exceeds the maximum number of tokens",
     re.IGNORECASE,
 )
 _TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 _FILTERED = re.compile(r"content.{0,3}(filter|polic|management)|moderation|safety system", re.IGNORECASE)
 _BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+
+_UNSERVED = re.compile(r"location is not supported|not available in your country|billing", re.IGNORECASE)
+"""Google's words for an account that it does not serve (FAILED_PRECONDITION)."""
+_NO_FILE = re.compile(r"permission to access the file", re.IGNORECASE)
+"""Google's words for an uploaded file that is gone; the credential is all right."""
 
 _KINDS = {
     401: _K.AUTH,
@@ -84,6 +89,8 @@ _STATUSES = {
     "content_policy_violation": 400,
     "invalid_request_error": 400,
     "overloaded_error": 503,
+    "billing_error": 402,
+    "request_too_large": 413,
     "server_is_overloaded": 503,
 }
 """The status that an error inside a 200 would have had, by its code or type."""
@@ -207,9 +214,18 @@ def _refused(status: int, error: _Error) -> FaultKind:
         return _K.TOO_LONG
     if error.code in {"content_filter", "content_policy_violation"} or _FILTERED.search(error.message):
         return _K.CONTENT_FILTER
-    if status == 403 or error.code == "invalid_api_key" or _BAD_KEY.search(error.message):
-        return _K.AUTH
-    return _K.INVALID_REQUEST
+    if status == 403:
+        return _K.INVALID_REQUEST if _NO_FILE.search(error.message) else _K.AUTH
+    return _K.AUTH if _is_unknown(error) else _K.INVALID_REQUEST
+
+
+def _is_unknown(error: _Error) -> bool:
+    """Whether a 400 means the credential or the account; Google says so with it."""
+    if error.code == "invalid_api_key" or _BAD_KEY.search(error.message):
+        return True
+    if any(detail.get("reason") == "API_KEY_INVALID" for detail in error.details):
+        return True
+    return error.type == "FAILED_PRECONDITION" and _UNSERVED.search(error.message) is not None
 
 
 def _read(body: bytes) -> _Error:
