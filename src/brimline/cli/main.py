@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": ("brimline.cli.compare", "Compare what several results say of the same rows."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
+    "serve-local": ("brimline.cli.serve_local", "Serve a model of your own, OpenAI-compatible."),
     "config": ("brimline.cli.config", "Show what is configured, and where it was said."),
 }
 """Command: the module that holds it as `command` or under a name of its own, and what it does."""
