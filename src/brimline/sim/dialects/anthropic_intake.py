@@ -240,7 +240,7 @@ def _tool_choice(
 def _wrong(problem: str) -> str:
     """Say as pydantic does what msgspec found."""
     place = re.search(r" - at `\$\.?([^`]*)`$", problem)
-    where = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", place[1]) if place else ""
+    where = re.sub(r"\[(\d+)\]", r".\1", place[1]) if place else ""
     missing = re.match(r"Object missing required field `(\w+)`", problem)
     if missing:
         return f"{where}.{missing[1]}: Field required".removeprefix(".")
