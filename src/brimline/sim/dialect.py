@@ -65,7 +65,7 @@ class Dialect:
     """Its headers about waiting, likewise."""
     media: ClassVar[str] = JSON
     stream_media: str = "text/event-stream; charset=utf-8"
-    broken: ClassVar[bytes] = b'data: {"\n\n'
+    broken: bytes = b'data: {"\n\n'
     """An event whose JSON is no JSON."""
 
     def key(self, headers: Mapping[str, str]) -> str | None:

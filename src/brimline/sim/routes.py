@@ -9,6 +9,8 @@ from aiohttp.web import BaseRequest
 from brimline.sim.dialect import Dialect
 from brimline.sim.dialects.anthropic import Anthropic
 from brimline.sim.dialects.azure import Azure, AzureChat
+from brimline.sim.dialects.bedrock import Bedrock
+from brimline.sim.dialects.cohere import CohereChat, CohereEmbeddings
 from brimline.sim.dialects.gemini import Gemini
 from brimline.sim.dialects.gemini_embeddings import GeminiEmbeddings
 from brimline.sim.dialects.ollama import OllamaChat, OllamaGenerate
@@ -39,6 +41,8 @@ _OPENAI: Mapping[str, OpenAI] = {
 _AZURE: Mapping[str, OpenAI] = {**_OPENAI, "chat/completions": AzureChat()}
 _FIXED: Mapping[str, Dialect] = {
     **{f"{root}/{path}": dialect for root in ("", "/v1") for path, dialect in _OPENAI.items()},
+    "/v2/chat": CohereChat(),
+    "/v2/embed": CohereEmbeddings(),
     "/api/chat": OllamaChat(),
     "/api/generate": OllamaGenerate(),
     "/api/embed": OllamaEmbeddings(),
@@ -78,6 +82,10 @@ def _gemini(call: Call) -> Dialect | None:
             return None
 
 
+def _bedrock(call: Call) -> Dialect:
+    return Bedrock(call.found["model"], stream=call.found["stream"] is not None)
+
+
 def _v1(call: Call) -> Dialect:
     return Azure(_AZURE[call.found["path"]], None, versioned=True)
 
@@ -91,6 +99,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Call], Dialect | None]], ...] = 
         (rf"/openai/v1/{_PATHS}", _v1),
         (r"(?:/anthropic)?/v1/messages", lambda call: Anthropic(call.headers.get("anthropic-version"))),
         (rf"/v1(?:beta1?)?/{_VERTEX}?models/(?P<model>.+):(?P<method>\w+)", _gemini),
+        (r"/model/(?P<model>.+)/converse(?P<stream>-stream)?", _bedrock),
         # Groq, OpenRouter, Gemini and others have OpenAI's paths below one of their own
         (rf".*/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
     )
