@@ -1,13 +1,13 @@
 """Local images: found beside the input or in media/, true to their type, and the same wherever they lie."""
 
 import os
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from hashlib import blake2b
 
 import pytest
 
 from brimline.data import media as media_module
-from brimline.data.media import REMEMBERED, Media, MediaError, data_url, embed, media_type
+from brimline.data.media import REMEMBERED, Media, MediaError, embed, encoded, excess, media_type
 from brimline.data.messages import PromptError, read_prompt
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -17,6 +17,11 @@ WEBP = b"RIFF\x10\0\0\0WEBPVP8 "
 
 def digest(content):
     return blake2b(content, digest_size=16).hexdigest()
+
+
+def data_url(path, known):
+    kind, data = encoded(path, known)
+    return f"data:{kind};base64,{data}"
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def folder(tmp_path):
 def test_an_image_lies_beside_the_input_or_in_a_media_folder(folder, place):
     (folder / place).write_bytes(PNG)
     name = "deep/a.png" if "deep" in place else "a.png"
-    assert Media(folder).find(name) == (digest(PNG), (folder / place).resolve())
+    assert Media(folder).find(name) == (digest(PNG), (folder / place).resolve(), "image/png")
 
 
 def test_what_lies_nearest_is_taken_and_a_path_may_say_more(folder):
@@ -192,3 +197,96 @@ def test_an_image_whose_folder_cannot_be_entered_is_a_problem_and_no_crash(folde
     monkeypatch.setattr(type(folder), "read_bytes", refuse)
     with pytest.raises(MediaError, match="cannot be read: Permission denied"):
         Media(folder).find("a.png")
+
+
+# Other files.
+
+WAV = b"RIFF\x24\0\0\0WAVEfmt "
+MP3 = b"ID3\x03\0\0\0\0\0\0sound"
+PDF = b"%PDF-1.7\n..."
+MP4 = b"\0\0\0\x18ftypmp42...."
+FILES = {"a.png": PNG, "a.wav": WAV, "a.mp3": MP3, "a.pdf": PDF, "a.mp4": MP4}
+
+
+def as_sent(folder, part, key="content"):
+    """Return the part as it stands in the request, and as it is sent."""
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    read = read_prompt([{"role": "user", key: [part]}], Media(folder))
+    return read.messages[0]["content"][0], embed(read.messages, read.media)[0]["content"][0]
+
+
+def based(content):
+    return b64encode(content).decode()
+
+
+SOUND = {"type": "input_audio", "input_audio": {"data": based(WAV), "format": "wav"}}
+BOOK = {
+    "type": "file",
+    "file": {"file_data": f"data:application/pdf;base64,{based(PDF)}", "filename": "a.pdf"},
+}
+FILM = {"type": "file", "file": {"file_data": f"data:video/mp4;base64,{based(MP4)}", "filename": "a.mp4"}}
+IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{based(PNG)}"}}
+
+
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        ({"type": "input_audio", "input_audio": "a.wav"}, SOUND),
+        ({"type": "input_audio", "input_audio": {"data": "a.wav"}}, SOUND),
+        ({"type": "file", "file": "a.pdf"}, BOOK),
+        ({"type": "file", "file": {"file_data": "a.pdf"}}, BOOK),
+        (
+            {"type": "file", "file": {"file_data": "a.pdf", "filename": "b"}, "x": 1},
+            {"type": "file", "file": {**BOOK["file"], "filename": "b"}, "x": 1},
+        ),
+        ({"type": "file", "file": "a.png"}, IMAGE),
+        ({"type": "image", "source": {"media": "a.png", "media_type": "image/jpeg"}}, IMAGE),
+        ({"type": "document", "source": {"media": "a.pdf"}, "citations": {}}, {**BOOK, "citations": {}}),
+        ({"type": "image", "media": "a.png"}, IMAGE),
+        ({"type": "audio", "media": "a.wav"}, SOUND),
+        ({"type": "video", "media": "a.mp4"}, FILM),
+        ({"type": "file", "media": "a.mp4"}, FILM),
+    ],
+)
+def test_local_files_are_sent_in_the_chat_dialects_own_form_and_true_to_their_type(folder, part, sent):
+    stands, goes = as_sent(folder, part)
+    assert goes == sent
+    assert "media:" in str(stands)
+    assert based(WAV) not in str(stands)
+
+
+def test_a_sound_in_mp3_is_called_so(folder):
+    assert as_sent(folder, {"type": "audio", "media": "a.mp3"}, "parts")[1]["input_audio"]["format"] == "mp3"
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"type": "audio", "media": "a.png"}, r"'a\.png' is no WAV or MP3 sound"),
+        ({"type": "video", "media": "a.wav"}, r"'a\.wav' is no MP4, QuickTime or WebM video"),
+        ({"type": "image", "source": {"media": "a.pdf"}}, r"'a\.pdf' is no PNG"),
+        ({"type": "file", "file": "none.pdf"}, "file 'none.pdf' is neither beside"),
+        ({"type": "audio", "media": ""}, "a part of type 'audio' names no media"),
+        ({"type": "image", "media": None}, "a part of type 'image' names no media"),
+    ],
+)
+def test_a_file_of_another_type_is_the_rows_problem(folder, part, reason):
+    with pytest.raises(PromptError, match=reason):
+        as_sent(folder, part)
+
+
+def test_bare_base64_is_no_name(folder):
+    part = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+    assert as_sent(folder, part) == (part, part)
+
+
+def test_files_that_are_too_large_together_say_what_to_do(folder):
+    (folder / "a.mp4").write_bytes(MP4.ljust(3 << 19, b"x"))
+    read = read_prompt([{"role": "user", "content": [{"type": "video", "media": "a.mp4"}]}], Media(folder))
+    assert excess(read.media, 2 << 20) is None
+    assert excess(read.media, 1 << 20).startswith(
+        "its files are 1.5 MB, and 1 MB go in one request; `brimline media upload`"
+    )
+    (folder / "a.mp4").unlink()
+    assert excess(read.media, 0) is None

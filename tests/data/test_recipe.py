@@ -100,6 +100,29 @@ def test_a_plain_row_has_a_prompt_or_messages_and_a_model(recipe):
     )
 
 
+@pytest.mark.parametrize(
+    ("api", "more", "params"),
+    [
+        ("gemini", {"safety_filter": "few"}, {"safety_filter": "few"}),
+        ("vertexai", {"safety_filter": "few", "parameters": {"a": 1}}, {"a": 1, "safety_filter": "few"}),
+        (
+            "gemini",
+            {"safety_filter": "few", "parameters": {"safety_filter": "most"}},
+            {"safety_filter": "most"},
+        ),
+        ("gemini", {"safety_filter": None}, {}),
+        ("gemini", {}, {}),
+        ("openai", {"safety_filter": "few"}, {}),
+    ],
+)
+def test_promptos_safety_filter_is_a_parameter_of_googles_models(recipe, api, more, params):
+    assert only(recipe, api=api, model_name="m", prompt="Hi", **more).params == params
+    row = {"api": api, "model_name": "m", "prompt": "Hi", **more}
+    other, same = requests(replace(recipe, models=("lab/x", f"{api}/y")), **row)
+    assert "safety_filter" not in other.params or "parameters" in more
+    assert same.params == params
+
+
 def test_a_batch_row_is_openais(recipe):
     body = {"model": "gpt-4o", "messages": [*HI], "max_tokens": 5, "stream": False}
     row = {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": body}

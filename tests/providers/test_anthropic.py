@@ -152,7 +152,6 @@ def test_the_system_message_stands_apart():
 @pytest.mark.parametrize(
     ("messages", "params", "problem"),
     [
-        ((HI, {"role": "system", "content": "Be brief."}), {}, "a system message comes after another one"),
         (({"role": "system", "content": "Be brief."},), {}, "there is only a system message"),
         (({"role": "system", "content": "A."}, HI), {"system": "B."}, "both in the messages and as parameter"),
         (({"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://h/a.png"}}]}, HI), {}, "holds what is no text"),
@@ -172,6 +171,13 @@ def test_the_system_message_stands_apart():
 )  # fmt: skip
 def test_messages_that_cannot_be_said_are_a_problem(messages, params, problem):
     assert problem in PROVIDER.problem(request(*messages, params=params))
+
+
+def test_a_system_message_that_comes_too_late_fails_its_row_and_no_other():
+    late = request(HI, {"role": "system", "content": "Be brief."})
+    assert PROVIDER.problem(late) is None
+    with pytest.raises(ValueError, match="a system message comes after another one"):
+        PROVIDER.encode(late, ())
 
 
 @pytest.mark.parametrize(

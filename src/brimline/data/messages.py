@@ -1,21 +1,22 @@
 """What a row gives as its prompt, as messages: a text, a conversation, or messages in any form that users write.
 
 Accepted beside the chat dialect's own form: prompto's plain strings among content parts, an image given by its
-name alone, and local images.
+name alone, local files, Anthropic's blocks (also `tool_use` and `tool_result`), and Gemini's `role: model` and `parts`.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from brimline.data.media import REFERENCE, Media, MediaError
+import msgspec
+
+from brimline.data.media import Media
+from brimline.data.parts import Parts, PromptError
 from brimline.types import Message
 
+__all__ = ["ROLES", "Prompt", "PromptError", "read_prompt", "user", "with_system"]
+
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_REMOTE = ("https://", "http://", "data:")
-
-
-class PromptError(Exception):
-    """A prompt that cannot be sent, and why."""
+_ALIASES = {"model": "assistant"}
 
 
 class Prompt(NamedTuple):
@@ -41,8 +42,9 @@ def read_prompt(value: Any, media: Media) -> Prompt:
             raise PromptError("a turn of the prompt is empty")
         return Prompt((user(value[0]),), tuple(value[1:]))
     if isinstance(value, list) and all(isinstance(message, dict) for message in value):
-        files: dict[str, str] = {}
-        return Prompt(tuple(_message(message, media, files) for message in value), media=files)
+        reader = _Messages(media)
+        messages = tuple(message for given in value for message in reader.read(given))
+        return Prompt(messages, media=reader.parts.files)
     raise PromptError("the prompt is neither a string, nor a list of strings, nor a list of messages")
 
 
@@ -58,44 +60,101 @@ def with_system(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]
     return ({"role": "system", "content": text}, *messages)
 
 
-def _message(message: dict[str, Any], media: Media, files: dict[str, str]) -> Message:
-    role = message.get("role")
-    if role not in ROLES:
-        raise PromptError(f"a message has the role {role!r}; roles are {', '.join(ROLES)}")
-    content = message.get("content")
-    if content is None and "tool_calls" not in message and "function_call" not in message:
-        raise PromptError("a message has no content")
-    if isinstance(content, dict):
-        content = [content]
-    if isinstance(content, list):
-        return {**message, "content": [_part(part, media, files) for part in content]}
-    if content is not None and not isinstance(content, str):
-        raise PromptError(f"a message's content is {type(content).__name__}, not text or a list of parts")
-    return message
+class _Messages:
+    """Reads the messages of one prompt; Gemini's calls and results without ids belong together in their order."""
+
+    def __init__(self, media: Media) -> None:
+        self.parts = Parts(media)
+        self._calls = 0
+        self._results = 0
+
+    def read(self, given: dict[str, Any]) -> list[Message]:
+        """Return a message in the canonical form; one that holds results of tools is several.
+
+        Raises:
+            PromptError: It is none, or names a file that cannot be sent.
+        """
+        is_native = "parts" in given and "content" not in given
+        message = {**given, "content": given["parts"]} if is_native else given
+        message = (
+            {name: value for name, value in message.items() if name != "parts"} if is_native else message
+        )
+        role = message.get("role")
+        if isinstance(role, str) and role in _ALIASES:
+            role = _ALIASES[role]
+            message = {**message, "role": role}
+        if role not in ROLES:
+            raise PromptError(f"a message has the role {role!r}; roles are {', '.join(ROLES)}")
+        content = message.get("content")
+        if content is None and "tool_calls" not in message and "function_call" not in message:
+            raise PromptError("a message has no content")
+        if isinstance(content, dict):
+            content = [content]
+        if isinstance(content, list):
+            return self._split(message, content, is_native=is_native)
+        if content is not None and not isinstance(content, str):
+            raise PromptError(f"a message's content is {type(content).__name__}, not text or a list of parts")
+        return [message]
+
+    def _split(self, message: dict[str, Any], content: list[Any], *, is_native: bool) -> list[Message]:
+        """Part what a message says from the calls in it and the results of calls."""
+        calls: list[Any] = []
+        results: list[Message] = []
+        parts: list[Any] = []
+        for part in content:
+            if (call := self._call(part)) is not None:
+                calls.append(call)
+            elif (result := self._result(part)) is not None:
+                results.append(result)
+            else:
+                parts.append(self.parts.read(part, is_native=is_native))
+        if calls:
+            message = {**message, "tool_calls": [*message.get("tool_calls", ()), *calls]}
+        if results and not parts and not calls:
+            return results
+        return [*results, {**message, "content": parts or None if calls else parts}]
+
+    def _call(self, part: Any) -> dict[str, Any] | None:
+        """Return a call in Anthropic's or Gemini's form in the canonical one."""
+        if not isinstance(part, dict):
+            return None
+        if part.get("type") == "tool_use":
+            return _canonical_call(part.get("id"), part.get("name"), part.get("input"))
+        call = part.get("functionCall") or part.get("function_call")
+        if "type" in part or not isinstance(call, dict):
+            return None
+        self._calls += 1
+        made = _canonical_call(call.get("id") or f"call_{self._calls}", call.get("name"), call.get("args"))
+        if signature := part.get("thoughtSignature") or part.get("thought_signature"):
+            made["extra_content"] = {"google": {"thought_signature": signature}}
+        return made
+
+    def _result(self, part: Any) -> dict[str, Any] | None:
+        """Return the result of a call in Anthropic's or Gemini's form as a message of its own."""
+        if not isinstance(part, dict):
+            return None
+        if part.get("type") == "tool_result":
+            content = part.get("content", "")
+            kept = {name: part[name] for name in ("is_error", "cache_control") if name in part}
+            if isinstance(content, list):
+                content = [self.parts.read(inner) for inner in content]
+            return {"role": "tool", "tool_call_id": part.get("tool_use_id"), "content": content, **kept}
+        result = part.get("functionResponse") or part.get("function_response")
+        if "type" in part or not isinstance(result, dict):
+            return None
+        self._results += 1
+        number = result.get("id") or f"call_{self._results}"
+        text = _json(result.get("response"))
+        return {"role": "tool", "tool_call_id": number, "name": result.get("name"), "content": text}
 
 
-def _part(part: Any, media: Media, files: dict[str, str]) -> Any:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    if not isinstance(part, dict) or "type" not in part:
-        raise PromptError("a content part is neither a string nor an object with a type")
-    if part["type"] != "image_url":
-        return part
-    image = part.get("image_url")
-    image = {"url": image} if isinstance(image, str) else image
-    if not isinstance(image, dict) or not isinstance(image.get("url"), str):
-        raise PromptError("an image part has no image_url")
-    if not image["url"][:8].lower().startswith(_REMOTE):
-        image = {**image, "url": _local(image["url"], media, files)}
-    return {**part, "image_url": image}
+def _canonical_call(number: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    text = _json({} if arguments is None else arguments)
+    return {"id": number, "type": "function", "function": {"name": name, "arguments": text}}
 
 
-def _local(name: str, media: Media, files: dict[str, str]) -> str:
-    """Let a digest stand for a local file, so that the request is the same wherever the file lies."""
+def _json(value: Any) -> str:
     try:
-        digest, path = media.find(name)
-    except MediaError as error:
-        raise PromptError(str(error)) from None
-    url = REFERENCE + digest
-    files[url] = str(path)
-    return url
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PromptError(f"a message holds what is not JSON: {error}") from None

@@ -15,6 +15,7 @@ from brimline.types import Priority, Request
 
 BATCH_URL = "/v1/chat/completions"
 _PARAMETERS = "parameters-"
+_WITH_FILTER = frozenset({"gemini", "vertexai", "vertex"})
 
 
 class RowError(Exception):
@@ -79,13 +80,14 @@ class Recipe:
             _check_no_batch(columns)
         models = self.models or (_model(columns, is_batch=is_batch),)
         prompt = self._prompt(columns, is_batch=is_batch)
-        params = {**_params(columns, is_batch=is_batch), **self.params}
+        given = {**_params(columns, is_batch=is_batch), **self.params}
         own_id = _own_id(columns, is_batch=is_batch)
         priority = _priority(columns)
         first = number * self.per_row
         repeats = range(self.repeat) if self.repeat > 1 else (None,)
         requests: list[Request] = []
         for model in models:
+            params = _filtered(given, model, columns)
             key = _key(model, prompt, params)
             requests += [
                 Request(
@@ -213,6 +215,14 @@ def _params(columns: Mapping[str, Any], *, is_batch: bool) -> dict[str, Any]:
         if str(name).startswith(_PARAMETERS) and value is not None  # a row from Python may have any keys
     }
     return {**params, **flat} if flat else params
+
+
+def _filtered(params: dict[str, Any], model: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with prompto's column `safety_filter`, for the models that have one."""
+    chosen = columns.get("safety_filter")
+    if chosen is None or "safety_filter" in params or model.partition("/")[0] not in _WITH_FILTER:
+        return params
+    return {**params, "safety_filter": chosen}
 
 
 def _priority(columns: Mapping[str, Any]) -> int:

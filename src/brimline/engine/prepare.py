@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from brimline.config import Config
-from brimline.data.media import Media
+from brimline.data.media import Media, excess
 from brimline.data.plan import Plan, Problems, make_plan
 from brimline.data.recipe import Recipe, is_batch_row
 from brimline.data.rows import Row, Table
@@ -114,7 +114,11 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
 
     def check_request(request: Request) -> str | None:
         provider = providers.get(request.model)
-        return None if provider is None else provider.problem(request)
+        if provider is None:
+            return None
+        most = getattr(provider, "INLINE", None)
+        too_much = excess(request.media, most) if request.media and most is not None else None
+        return too_much or provider.problem(request)
 
     def note(request: Request, own_id: object) -> None:
         identities.add(request.key, request.model, own_id, request.repeat)

@@ -16,6 +16,7 @@ from brimline.providers.anthropic_messages import NAME, blocks, turns
 from brimline.providers.anthropic_replies import MessageReader, read_message
 from brimline.providers.anthropic_schema import sendable
 from brimline.providers.canonical import (
+    Misplaced,
     Params,
     Unsayable,
     chosen_function,
@@ -64,6 +65,7 @@ class Anthropic:
     """
 
     OPTIONS = frozenset({"version", "beta"})
+    INLINE = 24 << 20
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}
@@ -84,6 +86,8 @@ class Anthropic:
         """Return what Messages cannot say; to find out, it is said."""
         try:
             _body(request, ())
+        except Misplaced:
+            pass
         except Unsayable as error:
             return str(error)
         return reserved(request.params, _RESERVED)

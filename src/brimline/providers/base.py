@@ -22,7 +22,7 @@ class Provider(Protocol):
     """One dialect, as pure functions of its arguments.
 
     It is made with the options of an endpoint (`organization`, `api_version`, ...); the class names those that it
-    knows in `OPTIONS`.
+    knows in `OPTIONS`, and may say in `INLINE` how many bytes of files go in one request.
     """
 
     def headers(self, key: Secret | None) -> dict[str, str]:

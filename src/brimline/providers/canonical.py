@@ -29,6 +29,14 @@ class Unsayable(ValueError):
     """What a dialect cannot say, and why."""
 
 
+class Misplaced(Unsayable):
+    """A system message that comes too late.
+
+    It is no problem of the input: such a row fails by itself when its turn comes, and the others are answered. prompto's
+    examples hold one on purpose.
+    """
+
+
 class Inline(NamedTuple):
     """A file within a message: its media type and its content in base64; no content where it is put in later."""
 
@@ -89,14 +97,15 @@ def split_system(messages: Sequence[Message], dialect: str) -> tuple[list[Messag
     """Part the system messages from the rest.
 
     Raises:
-        Unsayable: One comes later, or there is nothing else.
+        Misplaced: One comes later.
+        Unsayable: There is nothing else.
     """
     count = next((at for at, each in enumerate(messages) if each.get("role") not in _SYSTEM), len(messages))
     rest = [*messages[count:]]
     if not rest:
         raise Unsayable(f"there is only a system message; {dialect} wants one of the user's")
     if any(message.get("role") in _SYSTEM for message in rest):
-        raise Unsayable(f"a system message comes after another one; {dialect} takes it only as the first")
+        raise Misplaced(f"a system message comes after another one; {dialect} takes it only as the first")
     return [*messages[:count]], rest
 
 

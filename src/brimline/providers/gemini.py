@@ -12,6 +12,7 @@ import msgspec
 
 from brimline.providers.adverts import read_adverts
 from brimline.providers.canonical import (
+    Misplaced,
     Params,
     Unsayable,
     conversation,
@@ -47,6 +48,7 @@ class Gemini:
     """
 
     OPTIONS = frozenset({"api_version"})
+    INLINE = 20 << 20
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}
@@ -62,6 +64,8 @@ class Gemini:
         """Return what this dialect cannot say; to find out, it is said."""
         try:
             self._exchange(request, ())
+        except Misplaced:
+            pass
         except Unsayable as error:
             return str(error)
         return reserved(request.params, _RESERVED)
