@@ -8,9 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 from brimline.errors import ConfigError
 from brimline.providers.anthropic import Anthropic
 from brimline.providers.azure import AzureOpenAI
+from brimline.providers.cohere import Cohere
 from brimline.providers.gemini import Gemini, Vertex
 from brimline.providers.mistral import Mistral
+from brimline.providers.ollama import Ollama
 from brimline.providers.openai_chat import OpenAIChat
+from brimline.providers.openai_responses import OpenAIResponses
 from brimline.providers.quart import Quart
 from brimline.types import Advert, Delta, Fault, HttpReply, HttpRequest, Request, Response, Secret
 
@@ -79,12 +82,15 @@ class StreamingProvider(Provider, Protocol):
 
 PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "openai": OpenAIChat,
+    "openai-responses": OpenAIResponses,
     "azure-openai": AzureOpenAI,
     "mistral": Mistral,
     "quart": Quart,
     "anthropic": Anthropic,
     "gemini": Gemini,
     "vertex": Vertex,
+    "ollama": Ollama,
+    "cohere": Cohere,
 }
 """Dialects by the name that `provider = ...` has in a configuration."""
 

@@ -237,12 +237,3 @@ def chosen_function(choice: Any) -> str | None:
     function = choice.get("function") if isinstance(choice, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     return name if isinstance(name, str) else None
-
-
-def texts(request: Request) -> list[str]:
-    """Return the texts that an embedding is asked for.
-
-    Raises:
-        Unsayable: The message is no text.
-    """
-    return [text_of(request.messages[-1].get("content"))]

@@ -19,12 +19,12 @@ from brimline.providers.canonical import (
     reserved,
     split_system,
     text_of,
-    texts,
 )
 from brimline.providers.gemini_contents import NAME, contents
 from brimline.providers.gemini_params import camel, settings
 from brimline.providers.gemini_replies import CandidateReader, read_candidates
 from brimline.providers.gemini_vectors import read_vectors
+from brimline.providers.texts import texts
 from brimline.types import (
     Advert,
     Fault,

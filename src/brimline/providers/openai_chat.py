@@ -15,9 +15,11 @@ import msgspec
 from brimline.providers.adverts import read_adverts
 from brimline.providers.bodies import NO_BODY, bad_reply, read_body
 from brimline.providers.canonical import conversation, reserved
+from brimline.providers.openai_embeddings import asked_vectors, read_vectors
 from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
 from brimline.providers.openai_message import Message, calls_of, finish_word, reasoning_of, text_of
 from brimline.providers.openai_schema import JSON_OBJECT, response_format, told
+from brimline.providers.params import problem_of
 from brimline.providers.quirks import QUIRKS, Quirks
 from brimline.providers.single import only_text
 from brimline.types import (
@@ -34,7 +36,11 @@ from brimline.types import (
 )
 
 _RESERVED = {"model", "messages", "stream"}
-_PATHS = {Operation.CHAT: "/chat/completions", Operation.COMPLETION: "/completions"}
+_PATHS = {
+    Operation.CHAT: "/chat/completions",
+    Operation.COMPLETION: "/completions",
+    Operation.EMBEDDING: "/embeddings",
+}
 _REQUEST_IDS = ("x-request-id", "apim-request-id", "x-generation-id")
 """OpenAI's, Azure's and OpenRouter's."""
 
@@ -117,16 +123,18 @@ class OpenAIChat:
             return problem
         if request.schema is not None and "response_format" in request.params:
             return "parameter 'response_format' cannot be set beside a schema, which becomes one"
-        if request.operation not in _PATHS:
-            return f"it asks for {request.operation} and this dialect has none"
+        if request.operation is Operation.EMBEDDING:
+            return problem_of(lambda: asked_vectors(request))
         if request.operation is Operation.COMPLETION:
             return _no_completion(request)
         return None
 
     def encode(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
-        """Send the messages, and for a later turn of a conversation the history so far; of a completion its text."""
+        """Send the messages, and for a later turn of a conversation the history so far; of others the text."""
         if request.operation is Operation.COMPLETION:
             asked: dict[str, Any] = {"prompt": only_text(request)}
+        elif request.operation is Operation.EMBEDDING:
+            asked = asked_vectors(request)
         else:
             asked = self._chat(request, responses)
         model = self._quirks.model or request.model_name
@@ -153,6 +161,8 @@ class OpenAIChat:
         """Return the answer, or why there is none."""
         if not 200 <= reply.status < 300:
             return self._refusal(reply)
+        if request.operation is Operation.EMBEDDING:
+            return read_vectors(reply, request) or self._refusal(reply)
         try:
             completion = read_body(_decode, reply.body)
         except NO_BODY as error:
