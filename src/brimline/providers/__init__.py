@@ -1,5 +1,16 @@
 """Providers translate: a request to bytes, bytes to a response or a fault. Pure; nothing here waits or sends."""
 
+from brimline.providers.adverts import read_adverts
 from brimline.providers.base import PROVIDERS, Provider, StreamingProvider, StreamReader, find_provider
+from brimline.providers.openai_errors import UNREADABLE, classify
 
-__all__ = ["PROVIDERS", "Provider", "StreamReader", "StreamingProvider", "find_provider"]
+__all__ = [
+    "PROVIDERS",
+    "UNREADABLE",
+    "Provider",
+    "StreamReader",
+    "StreamingProvider",
+    "classify",
+    "find_provider",
+    "read_adverts",
+]

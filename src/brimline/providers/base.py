@@ -22,7 +22,7 @@ GROUP = "brimline.providers"
 
 
 class Provider(Protocol):
-    """One dialect, as pure functions of its arguments.
+    """One dialect, as pure functions of its arguments. `brimline.testing.ProviderContract` proves what it promises.
 
     It is made with the options of an endpoint (`organization`, `api_version`, ...); the class names those that it
     knows in `OPTIONS`, and may say in `INLINE` how many bytes of files go in one request.
