@@ -92,7 +92,7 @@ def test_an_optional_key_is_none_where_no_variable_holds_one(load, name):
         ("vllm", {"VLLM_BASE_URL": "gpu:9000"}, "http://gpu:9000/v1"),
         ("quart", {"QUART_API_ENDPOINT": "http://h:5000"}, "http://h:5000"),
         ("bedrock", {"AWS_REGION": "eu-west-1"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"),
-        ("vertexai", {}, "https://us-central1-aiplatform.googleapis.com"),
+        ("vertexai", {}, "https://aiplatform.googleapis.com"),
         ("vertex", {"GOOGLE_CLOUD_LOCATION": "europe-west4"}, "https://europe-west4-aiplatform.googleapis.com"),
         ("vertex", {"VERTEXAI_LOCATION_ID": "global"}, "https://aiplatform.googleapis.com"),
         ("vertex", {"VERTEX_BASE_URL": "http://h", "VERTEXAI_LOCATION_ID": "x"}, "http://h"),

@@ -43,16 +43,15 @@ _VERTEX = Preset(
     example="vertexai/gemini-2.5-flash",
     provider="vertex",
     base_url="https://{location}-aiplatform.googleapis.com",
-    key=KeyRule.OPTIONAL,
-    key_variables=("VERTEXAI_API_KEY",),
+    key_variables=("VERTEXAI_API_KEY", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
     option_variables={
         "project": ("VERTEXAI_PROJECT_ID", "GOOGLE_CLOUD_PROJECT"),
         "location": ("VERTEXAI_LOCATION_ID", "GOOGLE_CLOUD_LOCATION"),
     },
-    options={"location": "us-central1"},
+    options={"location": "global"},
     limits="none; a 429 means that the capacity which all customers share is short",
     charges="dynamic shared quota: there is no fixed amount",
-    notes=("The key is an OAuth access token (`gcloud auth print-access-token`).",),
+    notes=("The key is an OAuth access token (`gcloud auth print-access-token`), which lasts an hour.",),
 )
 
 PRESETS: dict[str, Preset] = {
