@@ -210,7 +210,8 @@ def _answer(reply: HttpReply, response: Mapping[str, Any], spoken: str = "") -> 
     status = response.get("status")
     if status == "failed" or response.get("error"):
         return _failed(reply, response.get("error"))
-    if status not in {"completed", "incomplete", None} or not isinstance(response.get("output"), list):
+    is_ended = status is None or status in ("completed", "incomplete")  # noqa: PLR6201  it may be anything, a list too
+    if not is_ended or not isinstance(response.get("output"), list):
         return bad_reply(reply, f"the reply holds no response that is done, but one that is {status}")
     items = objects(response["output"])
     text, logprobs = _said(items)
