@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from brimline.errors import ConfigError
 from brimline.providers.anthropic import Anthropic
 from brimline.providers.azure import AzureOpenAI
+from brimline.providers.bedrock import Bedrock
 from brimline.providers.cohere import Cohere
 from brimline.providers.gemini import Gemini, Vertex
 from brimline.providers.mistral import Mistral
@@ -91,6 +92,7 @@ PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "vertex": Vertex,
     "ollama": Ollama,
     "cohere": Cohere,
+    "bedrock": Bedrock,
 }
 """Dialects by the name that `provider = ...` has in a configuration."""
 

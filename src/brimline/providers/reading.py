@@ -24,17 +24,33 @@ def read_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def used(into: Any, out: Any, cached: Any = None, written: Any = None, reasoning: Any = None) -> Usage | None:
+def used(
+    into: Any,
+    out: Any,
+    cached: Any = None,
+    written: Any = None,
+    reasoning: Any = None,
+    *,
+    is_apart: bool = False,
+) -> Usage | None:
     """Return what was used, as `Usage` orders it; None where nothing is said, or a number makes no sense.
 
-    No part is more than its whole.
+    Args:
+        into: All input.
+        out: All output.
+        cached: The part of the input that was read from a cache; no part is more than its whole.
+        written: The part of the input that was written to a cache.
+        reasoning: The part of the output that is reasoning.
+        is_apart: Whether `into` leaves out what was read from a cache or written to one.
     """
     if into is None and out is None:
         return None
     try:
-        whole, made = _tokens(into), _tokens(out)
-        read = min(_tokens(cached), whole)
-        return Usage(whole, made, read, min(_tokens(written), whole - read), min(_tokens(reasoning), made))
+        whole, made, read, wrote = _tokens(into), _tokens(out), _tokens(cached), _tokens(written)
+        if is_apart:
+            whole += read + wrote
+        read = min(read, whole)
+        return Usage(whole, made, read, min(wrote, whole - read), min(_tokens(reasoning), made))
     except (ValueError, TypeError, OverflowError):
         return None
 

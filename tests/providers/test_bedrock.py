@@ -1,0 +1,368 @@
+"""Bedrock's Converse: what is sent, and what every kind of reply means."""
+
+import json
+
+import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+from hypothesis import given
+from multidict import CIMultiDict
+
+from brimline.errors import ConfigError
+from brimline.providers import StreamingProvider, find_provider
+from brimline.providers.bedrock import MAX_TOKENS, Bedrock
+from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
+from tests.providers.anything import STATUSES, bodies, check, check_depths
+from tests.providers.replies import reply
+
+PROVIDER = Bedrock()
+HI = ({"role": "user", "content": "Hi"},)
+PDF = "data:application/pdf;base64,JVBERg=="
+NAMES = (
+    "output", "message", "content", "text", "toolUse", "toolUseId", "name", "input", "reasoningContent", "reasoningText",
+    "citationsContent", "stopReason", "usage", "inputTokens", "cacheReadInputTokens", "trace", "promptRouter", "__type",
+    "invokedModelId", "Message", "content_filtered",
+)  # fmt: skip
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+FUNCTION = {"name": "f", "description": "d", "parameters": SCHEMA, "strict": True}
+TOOLS = [{"type": "function", "function": FUNCTION}, {"type": "function", "function": {"name": "g"}}]
+SPECS = [
+    {"toolSpec": {"name": "f", "description": "d", "strict": True, "inputSchema": {"json": SCHEMA}}},
+    {"toolSpec": {"name": "g", "inputSchema": {"json": {"type": "object", "properties": {}}}}},
+]
+CONVERSE = ServiceModel(Loader().load_service_model("bedrock-runtime", "service-2")).operation_model(
+    "Converse"
+)
+
+
+def request(**more):
+    return Request(**{"id": 0, "model": "bedrock/anthropic.claude-v1:0", "messages": HI, **more})
+
+
+def sent(responses=(), **more):
+    """Return what is sent, seen to be what AWS's own model of the service knows."""
+    assert PROVIDER.problem(request(**more)) is None
+    body = json.loads(PROVIDER.encode(request(**more), responses).body)
+    given = {"modelId": "m", **body}
+    problems = ParamValidator().validate(given, CONVERSE.input_shape)
+    assert not problems.has_errors(), problems.generate_report()
+    return body
+
+
+def decode(body, status=200, **headers):
+    return PROVIDER.decode(reply(status, body, **headers), request())
+
+
+# What is sent.
+
+
+def test_a_prompt_names_its_model_in_the_path_and_always_a_most_of_tokens():
+    encoded = PROVIDER.encode(request(), ())
+    assert encoded.path == "/model/anthropic.claude-v1%3A0/converse"
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
+        "inferenceConfig": {"maxTokens": MAX_TOKENS},
+    }
+    assert sent() == body
+    profile = request(model="bedrock/arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x")
+    assert "inference-profile%2Feu.x/converse" in PROVIDER.encode(profile, ()).path
+    assert not isinstance(PROVIDER, StreamingProvider)
+
+
+def test_a_key_is_a_bearers_and_without_one_it_is_known_what_to_sign_for():
+    assert PROVIDER.headers(Secret("k"))["Authorization"] == "Bearer k"
+    assert "Authorization" not in PROVIDER.headers(None)
+    base_url = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    assert find_provider("bedrock", {}, base_url).signature() == ("bedrock", "eu-west-1")
+    assert find_provider("bedrock", {"region": "us-west-2"}, "http://127.0.0.1:1").signature() == (
+        "bedrock",
+        "us-west-2",
+    )
+    with pytest.raises(ConfigError, match="needs a region"):
+        find_provider("bedrock", {}, "http://127.0.0.1:1").signature()
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"max_tokens": 9, "temperature": 0, "top_p": 0.5, "stop": "x"}, {"inferenceConfig": {"maxTokens": 9, "temperature": 0, "topP": 0.5, "stopSequences": ["x"]}}),
+        ({"max_completion_tokens": 9}, {"inferenceConfig": {"maxTokens": 9}}),
+        ({"maxTokens": 7, "inferenceConfig": {"temperature": 1}}, {"inferenceConfig": {"maxTokens": 7, "temperature": 1}}),
+        ({"top_k": 5, "thinking": {"type": "enabled"}}, {"additionalModelRequestFields": {"top_k": 5, "thinking": {"type": "enabled"}}}),
+        ({"top_k": 5, "additionalModelRequestFields": {"top_k": 6, "a": 1}}, {"additionalModelRequestFields": {"top_k": 6, "a": 1}}),
+        ({"reasoning_effort": "high"}, {"outputConfig": {"effort": "high"}}),
+        ({"reasoning_effort": "none"}, {}),
+        ({"service_tier": "flex", "requestMetadata": {"a": "b"}}, {"serviceTier": {"type": "flex"}, "requestMetadata": {"a": "b"}}),
+        ({"tools": TOOLS}, {"toolConfig": {"tools": SPECS}}),
+        ({"tools": TOOLS, "tool_choice": "auto"}, {"toolConfig": {"tools": SPECS}}),
+        ({"tools": TOOLS, "tool_choice": "required"}, {"toolConfig": {"tools": SPECS, "toolChoice": {"any": {}}}}),
+        ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "f"}}}, {"toolConfig": {"tools": SPECS, "toolChoice": {"tool": {"name": "f"}}}}),
+        ({"tools": TOOLS, "tool_choice": "none"}, {}),
+        ({"toolConfig": {"tools": SPECS}}, {"toolConfig": {"tools": SPECS}}),
+        ({"n": 1, "stream": False, "logprobs": False, "presence_penalty": 0, "seed": None}, {}),
+    ],
+)  # fmt: skip
+def test_parameters_have_their_places(params, said):
+    body = sent(params=params)
+    del body["messages"]
+    assert body == {"inferenceConfig": {"maxTokens": MAX_TOKENS}, **said}
+
+
+def test_a_schema_is_a_text_format():
+    form = sent(schema=SCHEMA)["outputConfig"]["textFormat"]
+    described = form["structure"]["jsonSchema"]
+    assert (form["type"], described["name"], json.loads(described["schema"])) == (
+        "json_schema",
+        "answer",
+        SCHEMA,
+    )
+    given = {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}
+    assert sent(params=given)["outputConfig"]["textFormat"] == form
+
+
+def part(**part):
+    return {"messages": ({"role": "user", "content": [part]},)}
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"params": {"n": 2}}, "parameter 'n'"),
+        ({"params": {"seed": 0}}, "parameter 'seed'"),
+        ({"params": {"logprobs": True}}, "parameter 'logprobs'"),
+        ({"params": {"frequency_penalty": 1}}, "parameter 'frequency_penalty'"),
+        ({"params": {"stream": True}}, "parameter 'stream'"),
+        ({"params": {"inferenceConfig": 1}}, "parameter 'inferenceConfig'"),
+        ({"params": {"tools": 1}}, "parameter 'tools'"),
+        ({"params": {"tools": TOOLS, "tool_choice": "any"}}, "parameter 'tool_choice'"),
+        ({"params": {"response_format": {"type": "json_object"}}}, "parameter 'response_format'"),
+        ({"operation": Operation.EMBEDDING}, "there is no embedding"),
+        (part(type="image_url", image_url={"url": "https://x/y.png"}), "an image by URL"),
+        (part(type="image_url", image_url={"url": "data:image/tiff;base64,AA=="}), "neither PNG"),
+        (part(type="file", file={"file_id": "f"}), "file"),
+        (part(type="file", file={"file_data": "data:a/b;base64,AA==", "filename": "x.exe"}), "'x.exe' is no document"),
+        (part(type="video_url"), "type 'video_url'"),
+        ({"messages": ({"role": "user", "content": ""},)}, "a message is empty"),
+        ({"messages": (*HI, {"role": "tool", "content": "x"})}, "no tool_call_id"),
+    ],
+)  # fmt: skip
+def test_what_bedrock_has_no_words_for_is_said_before_anything_is_sent(more, named):
+    assert named in PROVIDER.problem(request(**more))
+    with pytest.raises(ValueError, match=named):
+        PROVIDER.encode(request(**more), ())
+
+
+def test_messages_are_turns_that_alternate():
+    def call(number):
+        return {
+            "id": f"c{number}",
+            "type": "function",
+            "function": {"name": "f", "arguments": f'{{"a": {number}}}'},
+        }
+
+    parts = [
+        {"type": "text", "text": "What?"},
+        {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/"}},
+        {"type": "image_url", "image_url": {"url": "s3://bucket/a.webp"}},
+        {"type": "file", "file": {"file_data": PDF, "filename": "my_file (1).pdf"}},
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+        {"cachePoint": {"type": "default"}},
+    ]
+    body = sent(
+        messages=(
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": "Wait.", "tool_calls": [call(1), call(2)]},
+            {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+            {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "sun"}]},
+            {"role": "user", "content": "And?"},
+        ),
+        params={"tools": TOOLS},
+    )
+    assert body["system"] == [{"text": "Be brief."}]
+    assert body["messages"] == [
+        {"role": "user", "content": [
+            {"text": "What?"},
+            {"image": {"format": "jpeg", "source": {"bytes": "/9j/"}}},
+            {"image": {"format": "webp", "source": {"s3Location": {"uri": "s3://bucket/a.webp"}}}},
+            {"document": {"format": "pdf", "name": "my file (1)", "source": {"bytes": "JVBERg=="}}},
+            {"audio": {"format": "wav", "source": {"bytes": "AA=="}}},
+            {"cachePoint": {"type": "default"}},
+        ]},
+        {"role": "assistant", "content": [
+            {"text": "Wait."},
+            {"toolUse": {"toolUseId": "c1", "name": "f", "input": {"a": 1}}},
+            {"toolUse": {"toolUseId": "c2", "name": "f", "input": {"a": 2}}},
+        ]},
+        {"role": "user", "content": [
+            {"toolResult": {"toolUseId": "c1", "content": [{"text": "rain"}]}},
+            {"toolResult": {"toolUseId": "c2", "content": [{"text": "sun"}]}},
+            {"text": "And?"},
+        ]},
+    ]  # fmt: skip
+    asked = {"role": "assistant", "tool_calls": [call(1)]}
+    refused = request(messages=(*HI, asked), params={"tools": TOOLS, "tool_choice": "none"})
+    assert "parameter 'tool_choice'" in PROVIDER.problem(refused)
+
+
+def test_a_later_turn_is_sent_with_the_whole_history():
+    said = sent((Response(text="a!"),), follow_ups=("b?", "c?"))["messages"]
+    assert [(m["role"], m["content"][0]["text"]) for m in said] == [
+        ("user", "Hi"),
+        ("assistant", "a!"),
+        ("user", "b?"),
+    ]
+
+
+def test_a_local_file_that_is_not_put_in_yet_is_no_problem():
+    assert PROVIDER.problem(request(**part(type="image_url", image_url={"url": "media:00ff"}))) is None
+
+
+# What comes back.
+
+
+def converse(*content, reason="end_turn", **more):
+    return {
+        "output": {"message": {"role": "assistant", "content": list(content)}},
+        "stopReason": reason,
+        "usage": {"inputTokens": 30, "outputTokens": 628, "totalTokens": 658},
+        "metrics": {"latencyMs": 1275},
+        **more,
+    }
+
+
+def test_an_answer_with_all_that_belongs_to_it():
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "x"}}}
+    cited = {"citationsContent": {"content": [{"text": " you"}], "citations": []}}
+    usage = {"inputTokens": 30, "outputTokens": 628, "cacheReadInputTokens": 5, "cacheWriteInputTokens": 2}
+    trace = {"promptRouter": {"invokedModelId": "arn:x"}}
+    body = converse(thought, {"text": "Hello"}, cited, usage=usage, trace=trace)
+    assert decode(body, x_amzn_RequestId="r1") == Response(
+        text="Hello you",
+        finish_reason="stop",
+        usage=Usage(37, 628, 5, 2),
+        model="arn:x",
+        request_id="r1",
+        reasoning="hm",
+        raw=json.dumps(body).encode(),
+    )
+
+
+def test_tool_calls_are_in_the_canonical_form():
+    use = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"a": 1}}}
+    answer = decode(converse({"text": "Wait."}, use, reason="tool_use"))
+    assert (answer.text, answer.finish_reason) == ("Wait.", "tool_calls")
+    assert answer.tool_calls == (
+        {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "canonical"),
+    [
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("guardrail_intervened", "content_filter"),
+        ("content_filtered", "content_filter"),
+        ("malformed_tool_use", "malformed_tool_use"),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_reason_to_stop_is_canonical_and_never_costs_a_text(reason, canonical):
+    answer = decode(converse({"text": "a"}, reason=reason))
+    assert (answer.text, answer.finish_reason) == ("a", canonical)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, [], 7, {"inputTokens": -1}, {"inputTokens": "x"}, {"outputTokens": 1.5}, {"inputTokens": 1, "cacheReadInputTokens": -1}],
+)  # fmt: skip
+def test_usage_that_makes_no_sense_never_costs_the_answer(usage):
+    answer = decode(converse({"text": "a"}, usage=usage))
+    assert (answer.text, answer.usage) == ("a", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "words", "kind"),
+    [
+        (400, "ValidationException", "Malformed input request", "invalid_request"),
+        (400, "ValidationException", "Input is too long for requested model.", "too_long"),
+        (400, "ValidationException", "The provided model identifier is invalid.", "not_found"),
+        (400, "ValidationException", "Invocation of model ID x with on-demand throughput isn't supported.", "not_found"),
+        (400, "ServiceQuotaExceededException", "Your request exceeds the service quota", "quota_exhausted"),
+        (400, "IncompleteSignatureException", "no", "auth"),
+        (403, "AccessDeniedException", "You don't have access to the model with the specified model ID.", "not_found"),
+        (403, "AccessDeniedException", "User is not authorized to perform bedrock:InvokeModel", "auth"),
+        (403, "UnrecognizedClientException", "The security token included in the request is invalid.", "auth"),
+        (403, "ExpiredTokenException", "The security token included in the request is expired", "auth"),
+        (403, "InvalidSignatureException", "The request signature we calculated does not match", "auth"),
+        (404, "ResourceNotFoundException", "no", "not_found"),
+        (408, "ModelTimeoutException", "no", "server_error"),
+        (424, "ModelErrorException", "no", "server_error"),
+        (424, "ModelStreamErrorException", "no", "server_error"),
+        (429, "ThrottlingException", "Too many requests, please wait before trying again.", "rate_limited"),
+        (429, "ThrottlingException", "Too many tokens, please wait before trying again.", "rate_limited"),
+        (429, "ThrottlingException", "Too many tokens per day, please wait before trying again.", "quota_exhausted"),
+        (429, "ModelNotReadyException", "no", "overloaded"),
+        (500, "InternalServerException", "no", "server_error"),
+        (503, "ServiceUnavailableException", "no", "overloaded"),
+    ],
+)  # fmt: skip
+def test_every_exception_is_its_fault(status, name, words, kind):
+    by_header = decode(
+        {"message": words}, status, x_amzn_errortype=f"{name}:http://internal.amazon.com/coral/"
+    )
+    by_body = decode({"__type": f"com.amazon.coral.service#{name}", "Message": words}, status)
+    for fault in (by_header, by_body):
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.http_status, fault.detail, fault.provider_code) == (
+            kind,
+            status,
+            words,
+            name,
+        )
+
+
+def test_throttling_names_what_ran_out():
+    for what in ("requests", "tokens"):
+        words = {"message": f"Too many {what}, please wait before trying again."}
+        assert decode(words, 429, x_amzn_errortype="ThrottlingException").dimension == what
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, converse(reason="guardrail_intervened"), "content_filter"),
+        (200, converse(reason="content_filtered"), "content_filter"),
+        (200, converse(reason="malformed_model_output"), "server_error"),
+        (200, {"stopReason": "end_turn"}, "bad_reply"),
+        (200, {"output": {}}, "bad_reply"),
+        (200, [], "bad_reply"),
+        (200, b"", "bad_reply"),
+        (200, b"<html>", "bad_reply"),
+        (403, b"<html>", "auth"),
+        (429, b"", "rate_limited"),
+        (502, b"<html>", "server_error"),
+        (503, {"message": None}, "overloaded"),
+    ],
+)
+def test_what_is_no_answer_is_its_fault(status, body, kind):
+    fault = decode(body, status)
+    assert isinstance(fault, Fault)
+    assert (fault.kind, fault.http_status) == (kind, status)
+
+
+def test_bedrock_says_nothing_about_its_limits():
+    assert PROVIDER.adverts(reply(200, {})) == ()
+
+
+@given(STATUSES, bodies(*NAMES))
+def test_decoding_never_raises_and_everything_it_gives_can_be_written_down(status, body):
+    check(PROVIDER.decode(HttpReply(status, CIMultiDict(), body), request()), status)
+
+
+def test_no_depth_breaks_it():
+    check_depths(decode)
