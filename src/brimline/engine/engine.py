@@ -22,10 +22,9 @@ from brimline.engine.run import Run
 from brimline.engine.sharing import Account
 from brimline.engine.simulator import SimulatorProcess
 from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
-from brimline.engine.wire import WireEndpoint
+from brimline.engine.wire import WireEndpoint, open_transport
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
-from brimline.transport import HttpTransport
 from brimline.types import Fault, FaultKind, Outcome, Priority, Request
 
 if TYPE_CHECKING:
@@ -318,7 +317,7 @@ class Engine:
             simulator = SimulatorProcess()
             self._simulators.append(simulator)
             base_url = await simulator.start(endpoint.scenario)
-        transport = HttpTransport(base_url, provider.headers(key))
+        transport = open_transport(provider, base_url, key)
         return WireEndpoint(provider, transport, key, Account.of(endpoint, key))
 
     async def _tick(self, on_progress: Callable[[Progress], None]) -> None:

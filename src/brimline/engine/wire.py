@@ -7,8 +7,8 @@ from brimline.core.lane import Attempt
 from brimline.data.media import MediaError, embed
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.sharing import Account
-from brimline.providers import Provider
-from brimline.transport import Transport
+from brimline.providers import Provider, SigningProvider
+from brimline.transport import HttpTransport, SignedTransport, Transport
 from brimline.types import Fault, FaultKind, Response, Secret
 
 
@@ -49,3 +49,15 @@ class WireEndpoint(LiveEndpoint):
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.close()
+
+
+def open_transport(provider: Provider, base_url: str, key: Secret | None) -> Transport:
+    """Return the way to an endpoint; where there is no key, some dialects sign their requests.
+
+    Raises:
+        ConfigError: Base URL, proxy, credential or region cannot be used, or an extra is not installed.
+    """
+    transport = HttpTransport(base_url, provider.headers(key))
+    if key is None and isinstance(provider, SigningProvider):
+        return SignedTransport(transport, base_url, *provider.signature())
+    return transport

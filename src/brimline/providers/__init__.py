@@ -8,6 +8,7 @@ __all__ = [
     "PROVIDERS",
     "UNREADABLE",
     "Provider",
+    "SigningProvider",
     "StreamReader",
     "StreamingProvider",
     "classify",

@@ -81,6 +81,19 @@ class StreamingProvider(Provider, Protocol):
         ...
 
 
+@runtime_checkable
+class SigningProvider(Provider, Protocol):
+    """A dialect whose requests are signed with AWS credentials where there is no key."""
+
+    def signature(self) -> tuple[str, str]:
+        """Return service and region for which they are signed.
+
+        Raises:
+            ConfigError: The region is not known.
+        """
+        ...
+
+
 PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
     "openai": OpenAIChat,
     "openai-responses": OpenAIResponses,
