@@ -71,8 +71,8 @@ def test_a_bad_row_names_file_line_and_reason(cli, tmp_path, write, content, wor
         ),
         ({"id": 0, "api": "openai", "model_name": "g", "prompt": "hi"}, "set OPENAI_API_KEY"),
         (
-            {"custom_id": "a", "url": "/v1/embeddings", "body": {"model": "m"}},
-            "url '/v1/embeddings' is not supported",
+            {"custom_id": "a", "url": "/v1/moderations", "body": {"model": "m"}},
+            "url '/v1/moderations' is not supported",
         ),
         (
             {"custom_id": "a", "url": "/v1/chat/completions", "body": {"messages": []}},

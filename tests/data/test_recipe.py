@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from brimline.data.batch import FORMS, is_batch_row
 from brimline.data.inputs import open_table
 from brimline.data.media import Media
-from brimline.data.recipe import Origin, Recipe, RowError, is_batch_row, parse_value
-from brimline.data.rows import Row
+from brimline.data.recipe import Origin, Recipe, parse_value
+from brimline.data.rows import Row, RowError
 from brimline.data.template import Plain, Template
 from brimline.types import Priority
 
@@ -138,8 +139,8 @@ def test_a_batch_row_is_openais(recipe):
     ("changed", "why"),
     [
         (
-            {"url": "/v1/embeddings"},
-            "its url '/v1/embeddings' is not supported; only /v1/chat/completions is",
+            {"url": "/v1/moderations"},
+            f"its url '/v1/moderations' is not supported; there is {', '.join(FORMS)}",
         ),
         ({"method": "GET"}, "its method 'GET' is not POST"),
         ({"body": "text"}, "its body is no object"),

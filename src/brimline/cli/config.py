@@ -50,6 +50,7 @@ def _run(config: Config) -> Iterator[str]:
     for name, unit in (
         ("timeout", " s"), ("max_tries", ""), ("max_wait", " s"), ("backoff_initial", " s"), ("backoff_max", " s"),
         ("repeat", ""),
+        ("batch_size", ""),
     ):  # fmt: skip
         yield f"  {name} = {getattr(run, name):g}{unit}  ({run.sources.get(name, 'default')})"
     yield f"  hedge = {str(run.hedge).lower()}  ({run.sources.get('hedge', 'default')})"

@@ -91,7 +91,18 @@ FOLDER = Checked("DIR", read_folder)
 SIZE = Checked("SIZE", parse_size)
 SPAN = Checked("SECONDS", parse_duration)
 
-RUN = ("timeout", "max_tries", "max_wait", "hedge", "share", "dedupe", "repeat", "cache", "cache_size")
+RUN = (
+    "timeout",
+    "max_tries",
+    "max_wait",
+    "hedge",
+    "share",
+    "dedupe",
+    "repeat",
+    "batch_size",
+    "cache",
+    "cache_size",
+)
 """Options that `[run]` has, too."""
 
 _INPUT = [
@@ -105,6 +116,7 @@ _INPUT = [
     click.option("--system", metavar="TEMPLATE", help="System message, for rows without one."),
     click.option("-P", "--param", "params", type=PARAM, multiple=True,
                  help="Generation parameter, JSON or else text; wins over the row's; repeatable."),
+    click.option("--embed", is_flag=True, help="Ask for the embedding of each row's text instead of an answer."),
     click.option("--repeat", type=click.IntRange(min=1), metavar="N",
                  help="Ask for N answers to every row, numbered from 0 (1)."),
     click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
@@ -170,6 +182,8 @@ def make_options(given: dict[str, Any]) -> RunOptions:
         raise ConfigError("only one of --prompt, --prompt-file and --prompt-column can be given")
     if prompt_file is not None:
         prompt = _read(prompt_file)
+    if given.get("embed") and given.get("system") is not None:
+        raise ConfigError("--system is for chats; an embedding has no system message")
     models: tuple[str, ...] = given.pop("models")
     if len(set(models)) < len(models):
         raise ConfigError("the same --model is given twice")

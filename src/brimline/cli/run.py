@@ -101,6 +101,11 @@ PATIENCE = 25.0
 )
 @click.option("--no-cache", is_flag=True, help="Use no cache, whatever the configuration says.")
 @click.option("--cache-size", type=SIZE, help="Forget the oldest answers above this (1GB).")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Embeddings in one HTTP request at most (256); a provider may take fewer.",
+)
 @click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside.")
 @click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results.")
 @click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True)

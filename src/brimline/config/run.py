@@ -26,6 +26,7 @@ class RunSettings:
         backoff_max: The longest wait between tries, seconds.
         hedge: Whether requests whose answer is late at the end of a run are sent once more.
         dedupe: Whether equal requests of a file are sent once.
+        batch_size: How many embeddings go in one HTTP request at most; a provider may take fewer.
         repeat: How many answers are asked for each row of a file by each model.
         cache: The folder of the answer cache; True: `default_cache`; False: there is none.
         cache_size: Bytes that it may take.
@@ -41,6 +42,7 @@ class RunSettings:
     hedge: bool = False
     dedupe: bool = False
     repeat: int = 1
+    batch_size: int = 256
     cache: Path | bool = False
     cache_size: int = 10**9
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         if isinstance(self.cache, str):  # as a manifest has it
             object.__setattr__(self, "cache", Path(self.cache))
-        for name in ("max_tries", "repeat"):
+        for name in ("max_tries", "repeat", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not isinstance(self.hedge, bool):
@@ -87,6 +89,7 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "hedge": section.take("hedge", bool),
         "dedupe": section.take("dedupe", bool),
         "repeat": section.take("repeat", int),
+        "batch_size": section.take("batch_size", int),
         "cache": _read_cache(section),
         "cache_size": section.size("cache_size"),
     }

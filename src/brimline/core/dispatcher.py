@@ -7,11 +7,13 @@ stays taken until `release`, when what came of it is kept.
 
 import heapq
 
+from brimline.core.bundle import is_divisible
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.retry import GiveUp
 from brimline.core.scheduler import Scheduler
 from brimline.core.steps import (
+    Divided,
     Final,
     LeftToRival,
     NextTurn,
@@ -154,7 +156,12 @@ class Dispatcher(Scheduler):
         return self._again(now, ticket, fault, max(decision.when, now + spread))
 
     def _lose(self, ticket: Ticket, fault: Fault) -> Verdict:
-        """Fail a request; or stop its model, where one request after another fails in the very same way."""
+        """Fail a request; or stop its model, where one request after another fails in the very same way.
+
+        A bundle may have failed for one of its requests only; its halves are tried.
+        """
+        if is_divisible(ticket.request, fault.kind):
+            return Divided(ticket, fault)
         lane = ticket.lane
         hopeless = self._health[lane.scope.key.endpoint].refused(lane.model, fault)
         return self._finish(ticket, fault) if hopeless is None else self._stop(ticket, hopeless, Reach.MODEL)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from brimline.core.permit import Demand
-from brimline.types import Message, Request, Response, Usage
+from brimline.types import Message, Operation, Request, Response, Usage
 
 BYTES_PER_TOKEN = 4.0
 """Where nothing is known yet: English prose in current vocabularies."""
@@ -35,6 +35,8 @@ class Size(NamedTuple):
     images: int
     most: int
     """The `max_tokens` that the user gave; 0: none."""
+    answers: bool = True
+    """Whether tokens come out of it; of an embedding none do."""
 
     @property
     def weight(self) -> int:
@@ -44,6 +46,8 @@ class Size(NamedTuple):
 
 def measure(request: Request, responses: Iterable[Response] = ()) -> Size:
     """Return the size of the next exchange of `request` after `responses`."""
+    if request.operation is Operation.EMBEDDING:
+        return Size(_embedded(request), 0, 0, answers=False)
     answered = [_size(response.text) for response in responses]
     size, images = _measure(request.messages)
     size += sum(answered) + sum(len(turn.encode()) for turn in request.follow_ups[: len(answered)])
@@ -64,6 +68,8 @@ class Estimator:
         """Estimate an exchange. The provider is taken to charge `max_tokens` when a request arrives."""
         most = size.most
         output = self._output if self._output is not None else min(most or OUTPUT_TOKENS, OUTPUT_TOKENS)
+        if not size.answers:
+            output = 0
         output_tokens = round(min(output, most) if most else output)
         input_tokens = 3 + round(size.text * self._tokens / self._bytes) + size.images * IMAGE_TOKENS
         return Demand(1, input_tokens + output_tokens, input_tokens, output_tokens, input_tokens + most)
@@ -78,6 +84,12 @@ class Estimator:
         previous = usage.output_tokens if self._output is None else self._output
         self._output = previous + (usage.output_tokens - previous) / MEMORY
         return output is None or self._output < output or self._tokens / self._bytes < ratio
+
+
+def _embedded(request: Request) -> int:
+    """Return the bytes of all texts that are embedded together, each with a little on top."""
+    parts = request.parts or (request,)
+    return sum(8 + _size(message.get("content")) for part in parts for message in part.messages)
 
 
 def _measure(messages: Iterable[Message]) -> tuple[int, int]:

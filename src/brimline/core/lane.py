@@ -155,7 +155,8 @@ class Lane:
         run: Whose requests they are; opaque here.
         model: The model reference.
         scope: Whose limits they share.
-        room: How many requests it likes to hold at least.
+        room: How many requests it likes to hold at least; a bundle is one.
+        bundle: How many requests may go in one exchange.
         queue: Tickets that may start as soon as the limits allow.
         later: Tickets that wait for their next try.
         open: Tickets that are not through yet, wherever they are.
@@ -167,8 +168,8 @@ class Lane:
     """
 
     __slots__ = (
-        "asked", "closed", "exhausted", "hedging", "later", "model", "open", "paused", "queue", "room", "run",
-        "scope",
+        "asked", "bundle", "closed", "exhausted", "hedging", "later", "model", "open", "paused", "queue",
+        "room", "run", "scope",
     )  # fmt: skip
 
     def __init__(
@@ -178,6 +179,7 @@ class Lane:
         self.model = model
         self.scope = scope
         self.room = room
+        self.bundle = 1
         self.queue = Queue()
         self.later: set[Ticket] = set()
         self.open = 0

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
+from brimline.core.bundle import halves, is_divisible, parts_of
 from brimline.core.estimate import Estimator, measure
 from brimline.core.health import Health
 from brimline.core.hedging import Hedging
@@ -25,6 +26,7 @@ from brimline.core.retry import RetryPolicy, Rng
 from brimline.core.scope import LimitScope, Scope
 from brimline.core.steps import (
     IDLE,
+    Divided,
     Final,
     NeedRequests,
     Start,
@@ -112,6 +114,18 @@ class Scheduler:
             self._hungry.append(lane)
         return verdicts
 
+    def divide(self, ticket: Ticket) -> list[Verdict]:
+        """Queue the halves of a bundle before other requests, in its place; return verdicts on what is not sent."""
+        lane = ticket.lane
+        lane.open += 1
+        verdicts = []
+        for half in reversed(halves(ticket.request)):
+            smaller = Ticket(half, lane)
+            smaller.attempts = ticket.attempts
+            if (verdict := self._admit(smaller, first=True)) is not None:
+                verdicts.append(verdict)
+        return verdicts
+
     def hold(self, lane: Lane) -> None:
         """Ask for nothing more until the next offer, if only of nothing."""
         lane.asked = True
@@ -153,9 +167,11 @@ class Scheduler:
     def misfit(self, lane: Lane, quotas: Sequence[Quota]) -> str:
         """Say which request that waits could never be sent under these quotas; empty if all could."""
         for ticket in self._waiting(lane.scope):
-            demand = self._estimators[ticket.lane.model].demand(ticket.measured)
-            if (quota := too_small(quotas, demand)) is not None:
-                return f"request {ticket.request.id!r} {_too_long(quota, demand)}"
+            for request in parts_of(ticket.request):
+                size = measure(request, ticket.responses)
+                demand = self._estimators[ticket.lane.model].demand(size)
+                if (quota := too_small(quotas, demand)) is not None:
+                    return f"request {request.id!r} {_too_long(quota, demand)}"
         return ""
 
     def declare(self, now: int, lane: Lane, quotas: Sequence[Quota], concurrency: int | None) -> None:
@@ -354,12 +370,15 @@ class Scheduler:
             self._queue(ticket, first=first)
         return verdict
 
-    def _refuse(self, ticket: Ticket, demand: Demand) -> Final | None:
-        """Fail a ticket that its limits can never hold."""
+    def _refuse(self, ticket: Ticket, demand: Demand) -> Final | Divided | None:
+        """Fail a ticket that its limits can never hold, or let its halves be tried."""
         quota = ticket.lane.scope.limits.impossible(demand)
         if quota is None:
             return None
-        return self._finish(ticket, Fault(FaultKind.TOO_LONG, _too_long(quota, demand)))
+        fault = Fault(FaultKind.TOO_LONG, _too_long(quota, demand))
+        if is_divisible(ticket.request, fault.kind):
+            return Divided(ticket, fault)
+        return self._finish(ticket, fault)
 
     def _demand(self, ticket: Ticket) -> Demand:
         """Return what the ticket's next exchange needs, as far as anybody limits it."""

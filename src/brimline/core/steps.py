@@ -72,6 +72,14 @@ class TryAgain:
 
 
 @dataclass(slots=True)
+class Divided:
+    """A bundle was refused and one of its requests may be to blame: `Dispatcher.divide` sends its halves."""
+
+    ticket: Ticket
+    fault: Fault
+
+
+@dataclass(slots=True)
 class LeftToRival:
     """The attempt is settled and nothing follows: its rival decides, or has decided."""
 
@@ -96,4 +104,4 @@ class Stopped:
     lanes: tuple[Lane, ...] = ()
 
 
-Verdict: TypeAlias = Final | NextTurn | TryAgain | LeftToRival | Stopped
+Verdict: TypeAlias = Final | NextTurn | TryAgain | Divided | LeftToRival | Stopped

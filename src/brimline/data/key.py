@@ -2,9 +2,9 @@
 
 Version 1: BLAKE2b with 128 bits, in hex, over JSON in UTF-8 with sorted keys and no spaces of
 
-    {"v": 1, "endpoint", "model", "messages", "follow_ups", "params"}
+    {"v": 1, "endpoint", "model", "messages", "follow_ups", "params", "operation"}
 
-with `follow_ups` left out where there are none. `params` are as the user gave them, tools and schema among them;
+with `follow_ups` left out where there are none, and `operation` where it is chat. `params` are as the user gave them, tools and schema among them;
 local files stand in the messages as a digest of their content. Base URL, credential, timeouts, limits, tries and
 the row's id are not in it.
 """
@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from brimline.types import Message
+from brimline.types import Message, Operation
 
+_CHAT = Operation.CHAT
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -25,6 +26,7 @@ def request_key(
     messages: Sequence[Message],
     follow_ups: Sequence[str],
     params: Mapping[str, Any],
+    operation: Operation = Operation.CHAT,
 ) -> str:
     """Return the key of a request to the model reference `model`."""
     endpoint, _, name = model.partition("/")
@@ -37,4 +39,6 @@ def request_key(
     }
     if follow_ups:
         identity["follow_ups"] = follow_ups
+    if operation is not _CHAT:
+        identity["operation"] = operation
     return blake2b(_encode(identity), digest_size=16).hexdigest()

@@ -11,9 +11,9 @@ import msgspec
 
 from brimline.data.media import Media
 from brimline.data.parts import Parts, PromptError
-from brimline.types import Message
+from brimline.types import Message, Operation
 
-__all__ = ["ROLES", "Prompt", "PromptError", "read_prompt", "user", "with_system"]
+__all__ = ["ROLES", "Prompt", "PromptError", "read_prompt", "read_texts", "user", "with_system"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ALIASES = {"model": "assistant"}
@@ -46,6 +46,26 @@ def read_prompt(value: Any, media: Media) -> Prompt:
         messages = tuple(message for given in value for message in reader.read(given))
         return Prompt(messages, media=reader.parts.files)
     raise PromptError("the prompt is neither a string, nor a list of strings, nor a list of messages")
+
+
+def read_texts(value: Any, operation: Operation, *, is_list: bool) -> Prompt:
+    """Read what is embedded or completed: one text; where `is_list`, several may be asked for at once.
+
+    Raises:
+        PromptError: It is none, or empty.
+    """
+    if not value:
+        raise PromptError("the prompt is empty")
+    if isinstance(value, str):
+        return Prompt((user(value),))
+    texts = value if is_list and operation is Operation.EMBEDDING and isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        what = "embed" if operation is Operation.EMBEDDING else "complete"
+        got = "a conversation or messages" if isinstance(value, list) else type(value).__name__
+        raise PromptError(f"the prompt is {got}, and there is only a text to {what}")
+    if not all(texts):
+        raise PromptError("one of its texts is empty")
+    return Prompt(tuple(user(text) for text in texts))
 
 
 def user(text: str) -> Message:

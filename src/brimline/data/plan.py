@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from brimline.data.recipe import Origin, Recipe, RowError
-from brimline.data.rows import BadRow, Row, Table
+from brimline.data.recipe import Origin, Recipe
+from brimline.data.rows import BadRow, Row, RowError, Table
 from brimline.errors import InputError
 from brimline.types import Request
 
@@ -67,19 +67,25 @@ class Plan:
             InputError: The file was changed since it was checked.
         """
         per_row = self.recipe.per_row
+        if per_row == 1:
+            rows = self.table.read(self.offsets[number] for number in numbers)
+            return [self._made(row, number)[0] for row, number in zip(rows, numbers, strict=True)]
         grouped = groupby(numbers, key=lambda number: number // per_row)
         places = [(row, [number % per_row for number in group]) for row, group in grouped]
         rows = self.table.read(self.offsets[number] for number, _ in places)
         requests: list[Request] = []
         for (number, wanted), row in zip(places, rows, strict=True):
-            try:
-                made = self.recipe.requests(row, number)
-                requests.extend(made[place] for place in wanted)
-            except RowError as error:
-                raise InputError(
-                    f"{self.table.source.name} was changed while it was being run: {error}"
-                ) from None
+            made = self._made(row, number)
+            requests.extend(made[place] for place in wanted)
         return requests
+
+    def _made(self, row: Row, number: int) -> list[Request]:
+        try:
+            return self.recipe.requests(row, number)
+        except RowError as error:
+            raise InputError(
+                f"{self.table.source.name} was changed while it was being run: {error}"
+            ) from None
 
 
 def make_plan(
@@ -89,6 +95,7 @@ def make_plan(
     check_model: Callable[[str], str | None],
     check_request: Callable[[Request], str | None],
     note: Callable[[Request, object], None],
+    with_keys: bool = True,
 ) -> tuple[Plan, Problems]:
     """Read every row, find every problem, and pack the rest. Nothing is sent.
 
@@ -98,12 +105,13 @@ def make_plan(
         check_model: Says what is wrong with a model reference; asked once for each.
         check_request: Says what is wrong with a request.
         note: Called for each request that is right, with the id that its row gives or None.
+        with_keys: Whether `note` looks at the requests' keys.
     """
     plan, problems = Plan(table, recipe), Problems()
     for model in recipe.models:
         if (problem := check_model(model)) is not None:
             problems.add(problem)
-    checker = _Checker(plan, problems, check_model, check_request, note)
+    checker = _Checker(plan, problems, check_model, check_request, note, with_keys=with_keys)
     for row in table.scan():
         if isinstance(row, BadRow):
             problems.add(f"{table.source.where(row.line)}: {row.reason}")
@@ -125,18 +133,22 @@ class _Checker:
         check_model: Callable[[str], str | None],
         check_request: Callable[[Request], str | None],
         note: Callable[[Request, object], None],
+        *,
+        with_keys: bool,
     ) -> None:
         self._plan = plan
         self._problems = problems
         self._check_model = check_model
         self._check_request = check_request
         self._note = note
+        self._with_keys = with_keys
         self._places: dict[str, int] = {}
 
     def add(self, row: Row) -> None:
         plan = self._plan
+        with_keys = self._with_keys or not plan.offsets  # what the options say is of one kind for all rows
         try:
-            requests = plan.recipe.requests(row, plan.rows)
+            requests = plan.recipe.requests(row, plan.rows, with_keys=with_keys)
         except RowError as error:
             self._problems.add(f"{self._where(row)}: {error}")
             plan.offsets.append(row.offset)

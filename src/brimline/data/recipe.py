@@ -2,24 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
+from brimline.data.batch import Form, form_of, missing_id
+from brimline.data.items import read_items
 from brimline.data.key import request_key
 from brimline.data.media import Media
-from brimline.data.messages import Prompt, PromptError, read_prompt, user, with_system
-from brimline.data.rows import Row
+from brimline.data.messages import Prompt, PromptError, read_prompt, read_texts, user, with_system
+from brimline.data.rows import Row, RowError
 from brimline.data.template import Renderer, RenderError
-from brimline.types import Priority, Request
+from brimline.types import Operation, Priority, Request
 
-BATCH_URL = "/v1/chat/completions"
 _PARAMETERS = "parameters-"
+_ONCE = (None,)
 _WITH_FILTER = frozenset({"gemini", "vertexai", "vertex"})
-
-
-class RowError(Exception):
-    """A row that is no request, and why."""
 
 
 @dataclass(slots=True)
@@ -48,6 +47,7 @@ class Recipe:
         models: Model references that replace the row's own; every row goes to each.
         prompt: Makes the prompt, which wins over the row's own.
         column: Column that holds the prompt.
+        embed: Whether embeddings are asked for; rows of a batch file say that themselves.
         system: Makes the system message, for rows without one.
         params: Generation parameters, which win over the row's.
         repeat: How many answers are asked for each row by each model.
@@ -57,6 +57,7 @@ class Recipe:
     models: tuple[str, ...] = ()
     prompt: Renderer | None = None
     column: str | None = None
+    embed: bool = False
     system: Renderer | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 1
@@ -66,96 +67,128 @@ class Recipe:
         """How many requests a row makes."""
         return max(1, len(self.models)) * self.repeat
 
-    def requests(self, row: Row, number: int) -> list[Request]:
+    def requests(self, row: Row, number: int, *, with_keys: bool = True) -> list[Request]:
         """Return the requests of row `number`: for each model as many as it is repeated.
+
+        Without keys where nobody looks at them; what cannot be written as JSON is not found out then.
 
         Raises:
             RowError: The row lacks something or holds something that cannot be sent.
         """
         columns = row.columns
-        is_batch = is_batch_row(columns)
-        if is_batch:
-            _check_batch(columns)
-        elif self.prompt is None and self.column is None:
-            _check_no_batch(columns)
-        models = self.models or (_model(columns, is_batch=is_batch),)
-        prompt = self._prompt(columns, is_batch=is_batch)
-        given = {**_params(columns, is_batch=is_batch), **self.params}
-        own_id = _own_id(columns, is_batch=is_batch)
-        priority = _priority(columns)
-        first = number * self.per_row
-        repeats = range(self.repeat) if self.repeat > 1 else (None,)
+        shape = _shape(tuple(columns))
+        form = form_of(columns) if shape.has_body else None
+        if form is None and shape.has_body and self.prompt is None and self.column is None:
+            missing_id(columns)
+        operation = self._operation(form)
+        models = self.models or (_model(columns, form),)
+        prompt = self._prompt(columns, form, operation)
+        given = _params(columns, form) if shape.has_params else {}
+        if self.params:
+            given = {**given, **self.params}
+        own_id = _own_id(columns, form) if shape.has_id else None
+        priority = _priority(columns) if shape.has_priority else Priority.NORMAL
+        place = number * len(models) * self.repeat
+        repeats = range(self.repeat) if self.repeat > 1 else _ONCE
         requests: list[Request] = []
         for model in models:
-            params = _filtered(given, model, columns)
-            key = _key(model, prompt, params)
-            requests += [
-                Request(
+            params = _filtered(given, model, columns) if "safety_filter" in columns else given
+            key = _key(model, prompt, params, operation) if with_keys else ""
+            for repeat in repeats:
+                request = Request(
                     id=number if own_id is None else own_id,
                     model=model,
                     messages=prompt.messages,
                     follow_ups=prompt.follow_ups,
                     media=prompt.media,
                     params=params,
+                    operation=operation,
                     priority=priority,
                     repeat=repeat,
                     key=key,
-                    origin=Origin(place, columns, own_id, is_batch),
+                    origin=Origin(place, columns, own_id, form is not None),
                 )
-                for place, repeat in enumerate(repeats, first + len(requests))
-            ]
+                requests.append(request)
+                place += 1
         return requests
 
-    def _prompt(self, columns: Mapping[str, Any], *, is_batch: bool) -> Prompt:
+    def _operation(self, form: Form | None) -> Operation:
+        """Return what a row asks for."""
+        if form is None:
+            return Operation.EMBEDDING if self.embed else Operation.CHAT
+        if self.embed and form.operation is not Operation.EMBEDDING:
+            raise RowError("its url asks for an answer; --embed is for rows that are not of a batch file")
+        return form.operation
+
+    def _prompt(self, columns: Mapping[str, Any], form: Form | None, operation: Operation) -> Prompt:
         try:
             if self.prompt is not None:
                 text = self.prompt.render(columns)
                 if not text:
                     raise RowError("the prompt is empty")
                 prompt = Prompt((user(text),))
+            elif operation is not Operation.CHAT:
+                prompt = read_texts(self._own_prompt(columns, form), operation, is_list=form is not None)
+            elif form is not None and form.member == "input" and self.column is None:
+                prompt = read_items(columns["body"], self.media)
             else:
-                prompt = read_prompt(self._own_prompt(columns, is_batch=is_batch), self.media)
-            if self.system is not None:
-                return prompt._replace(messages=with_system(prompt.messages, self.system.render(columns)))
+                prompt = read_prompt(self._own_prompt(columns, form), self.media)
+            if self.system is None:
+                return prompt
+            if operation is not Operation.CHAT:
+                raise RowError("only a chat has a system message; leave --system out")
+            return prompt._replace(messages=with_system(prompt.messages, self.system.render(columns)))
         except (PromptError, RenderError) as error:
             raise RowError(str(error)) from None
-        return prompt
 
-    def _own_prompt(self, columns: Mapping[str, Any], *, is_batch: bool) -> Any:
+    def _own_prompt(self, columns: Mapping[str, Any], form: Form | None) -> Any:
         """Return what the row holds as its prompt."""
         if self.column is not None:
             if self.column not in columns:
                 raise RowError(f"has no column '{self.column}' (it has: {', '.join(map(str, columns))})")
             return _prompt_in(columns, self.column)
-        if is_batch:
-            return columns["body"].get("messages")
+        if form is not None:
+            return columns["body"].get(form.member)
         if "api" in columns and columns.get("mode") not in {None, "chat"}:
             raise RowError(f"mode {columns['mode']!r} is not supported; only 'chat' is")
-        for name in ("prompt", "messages"):
+        for name in ("prompt", "text") if self.embed else ("prompt", "messages"):
             if columns.get(name) is not None:
                 return _prompt_in(columns, name)
         raise RowError("has no prompt; give a template with -p, or a column with --prompt-column")
 
 
-def _own_id(columns: Mapping[str, Any], *, is_batch: bool) -> Any:
+class _Shape(NamedTuple):
+    """Which of the columns that mean something a row has."""
+
+    has_body: bool
+    has_id: bool
+    has_params: bool
+    has_priority: bool
+
+
+@lru_cache(maxsize=256)
+def _shape(names: tuple[Any, ...]) -> _Shape:
+    """Return what the names of columns tell; most rows of a file have the same."""
+    return _Shape(
+        has_body="body" in names,
+        has_id="id" in names or "custom_id" in names,
+        has_params=any(name in {"parameters", "body"} or str(name).startswith(_PARAMETERS) for name in names),
+        has_priority="priority" in names,
+    )
+
+
+def _own_id(columns: Mapping[str, Any], form: Form | None) -> Any:
     """Return the id that a row gives, or None."""
-    value = columns.get("custom_id" if is_batch else "id")
+    value = columns.get("id" if form is None else "custom_id")
     if isinstance(value, dict | list):
         raise RowError("its id is neither text nor a number")
     return value
 
 
-def is_batch_row(columns: Mapping[str, Any]) -> bool:
-    """Whether a row is one of an OpenAI batch file; other rows may have a column `body` that is a text."""
-    if "custom_id" not in columns or "body" not in columns:
-        return False
-    return isinstance(columns["body"], dict) or "url" in columns
-
-
-def _key(model: str, prompt: Prompt, params: Mapping[str, Any]) -> str:
+def _key(model: str, prompt: Prompt, params: Mapping[str, Any], operation: Operation) -> str:
     """Return a request's key; what cannot be written as JSON has none, and cannot be sent either."""
     try:
-        return request_key(model, prompt.messages, prompt.follow_ups, params)
+        return request_key(model, prompt.messages, prompt.follow_ups, params, operation)
     except UnicodeEncodeError:
         raise RowError("it holds text that is not Unicode (half of a surrogate pair)") from None
     except (TypeError, ValueError, RecursionError) as error:
@@ -167,12 +200,12 @@ def _prompt_in(columns: Mapping[str, Any], name: str) -> Any:
     return _structured(columns[name]) if name == "messages" else columns[name]
 
 
-def _model(columns: Mapping[str, Any], *, is_batch: bool) -> str:
+def _model(columns: Mapping[str, Any], form: Form | None) -> str:
     """Return the model reference that a row names itself."""
-    if is_batch:
+    if form is not None:
         if not isinstance(columns["body"].get("model"), str):
             raise RowError("its body names no model")
-        return f"openai/{columns['body']['model']}"
+        return f"{form.endpoint}/{columns['body']['model']}"
     api, name = columns.get("api"), columns.get("model_name")
     if api is not None and name is not None:
         return f"{api}/{name}"
@@ -186,25 +219,10 @@ def _model(columns: Mapping[str, Any], *, is_batch: bool) -> str:
     return model
 
 
-def _check_batch(columns: Mapping[str, Any]) -> None:
-    if columns.get("url", BATCH_URL) != BATCH_URL:
-        raise RowError(f"its url {columns['url']!r} is not supported; only {BATCH_URL} is")
-    if columns.get("method", "POST") != "POST":
-        raise RowError(f"its method {columns['method']!r} is not POST")
-    if not isinstance(columns["body"], dict):
-        raise RowError("its body is no object")
-
-
-def _check_no_batch(columns: Mapping[str, Any]) -> None:
-    """A row of a batch file that lacks its id would be refused for lack of a model; say what it really lacks."""
-    if isinstance(columns.get("body"), dict) and "url" in columns:
-        raise RowError("has a url and a body as in OpenAI's batch files, but no custom_id")
-
-
-def _params(columns: Mapping[str, Any], *, is_batch: bool) -> dict[str, Any]:
+def _params(columns: Mapping[str, Any], form: Form | None) -> dict[str, Any]:
     """Return the generation parameters that a row gives itself."""
-    if is_batch:
-        return {name: value for name, value in columns["body"].items() if name not in {"model", "messages"}}
+    if form is not None:
+        return {name: value for name, value in columns["body"].items() if name not in form.members}
     params = columns.get("parameters")
     params = {} if params is None else _structured(params)
     if not isinstance(params, dict):

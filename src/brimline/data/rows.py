@@ -42,6 +42,10 @@ class BadRow:
     reason: str
 
 
+class RowError(Exception):
+    """A row that is no request, and why."""
+
+
 class Table(Protocol):
     """A file of rows."""
 
@@ -78,12 +82,14 @@ class JsonlTable:
 
     def read(self, offsets: Iterable[int]) -> list[Row]:
         """Return the rows at these places."""
-        rows = []
+        rows, place = [], -1
         with self.source.open() as file:
             for offset in offsets:
-                if file.tell() != offset:
+                if offset != place:
                     file.seek(offset)
-                row = _parse(offset, 0, file.readline().removeprefix(BOM))
+                line = file.readline()
+                place = offset + len(line)
+                row = _parse(offset, 0, line.removeprefix(BOM))
                 if isinstance(row, BadRow):
                     raise self.source.changed()
                 rows.append(row)

@@ -35,6 +35,8 @@ def run(  # noqa: PLR0913  each is an option of its own
     prompt_column: str | None = None,
     system: str | None = None,
     params: Mapping[str, Any] | None = None,
+    embed: bool = False,
+    batch_size: int | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint | Function] | None = None,
@@ -70,6 +72,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         prompt_column: Column that holds a text, a list of turns, or messages.
         system: Jinja template of the system message, for rows without one.
         params: Generation parameters; they win over a row's own.
+        embed: Ask for embeddings instead of answers.
+        batch_size: How many embeddings go in one HTTP request at most (256); a provider may take fewer.
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
         concurrency: Attempts in flight at once, for each model or by model reference or pattern (learned).
         endpoints: Endpoints by name, beside those of the configuration; a function of a request can be one.
@@ -109,6 +113,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         max_tries=max_tries,
         max_wait=max_wait,
         hedge=hedge,
+        batch_size=batch_size,
         cache=cache,
         cache_size=cache_size,
         share=share,
@@ -123,6 +128,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         prompt=prompt,
         prompt_column=prompt_column,
         system=system,
+        embed=embed,
         params=dict(params or {}),
         deadline=deadline,
         limit=limit,
@@ -140,6 +146,8 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     model: str | None = None,
     system: str | None = None,
     params: Mapping[str, Any] | None = None,
+    embed: bool = False,
+    batch_size: int | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint | Function] | None = None,
@@ -158,6 +166,8 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         model: The model reference, for items that name none; it replaces a row's own.
         system: System message for items that have none.
         params: Generation parameters; they win over an item's own.
+        embed: As for `run`.
+        batch_size: As for `run`.
         limits: As for `run`.
         concurrency: As for `run`.
         endpoints: As for `run`.
@@ -176,12 +186,13 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         endpoints=endpoints,
         config=config,
         hedge=hedge,
+        batch_size=batch_size,
         cache=cache,
         on_progress=on_progress,
     )
     rows = rows_of(requests)
     items = rows if isinstance(rows, AsyncIterable) else [*rows]
-    return _on_a_loop(lambda: _map(engine, items, Maker(model, system, params), deadline))
+    return _on_a_loop(lambda: _map(engine, items, Maker(model, system, params, embed=embed), deadline))
 
 
 def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:

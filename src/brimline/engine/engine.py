@@ -25,7 +25,7 @@ from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
 from brimline.engine.wire import WireEndpoint, open_transport
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
-from brimline.types import Fault, FaultKind, Outcome, Priority, Request
+from brimline.types import Fault, FaultKind, Operation, Outcome, Priority, Request
 
 if TYPE_CHECKING:
     from brimline.engine.cache import Cache, Recall
@@ -52,6 +52,7 @@ class Engine:
         max_tries: Tries of one exchange (5).
         max_wait: The longest wait in seconds that a provider may ask for (3600).
         hedge: At the end of a run or stream, send a request once more whose answer is late; both are paid for (False).
+        batch_size: How many embeddings go in one HTTP request at most (256); a provider may take fewer.
         cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
         cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
         share: Whether other processes of this account on this machine share the declared limits (yes).
@@ -74,6 +75,7 @@ class Engine:
         max_tries: int | None = None,
         max_wait: float | None = None,
         hedge: bool | None = None,
+        batch_size: int | None = None,
         cache: bool | str | Path | None = None,
         cache_size: int | str | None = None,
         share: bool | None = None,
@@ -86,6 +88,7 @@ class Engine:
             "max_tries": max_tries,
             "max_wait": max_wait,
             "hedge": hedge,
+            "batch_size": batch_size,
             "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
             "cache_size": None if cache_size is None else parse_size(cache_size),
             "share": share,
@@ -152,6 +155,7 @@ class Engine:
         model: str | None = None,
         system: str | None = None,
         params: Mapping[str, Any] | None = None,
+        embed: bool = False,
         deadline: float | None = None,
     ) -> AsyncIterator[Outcome]:
         """Send requests as they come and yield outcomes as they are complete, in no order.
@@ -166,12 +170,13 @@ class Engine:
             model: The model reference, for items that name none; it replaces a row's own.
             system: System message for items that have none.
             params: Generation parameters; they win over an item's own.
+            embed: Ask for embeddings instead of answers, many in one HTTP request.
             deadline: Seconds; then all that is left is `Failure(cancelled)`.
 
         Raises:
             UsageError: The engine is not open.
         """
-        outcomes = numbered(self, requests, Maker(model, system, params), deadline)
+        outcomes = numbered(self, requests, Maker(model, system, params, embed=embed), deadline)
         try:
             async for _, outcome in outcomes:
                 yield outcome
@@ -185,6 +190,7 @@ class Engine:
         *,
         system: str | None = None,
         params: Mapping[str, Any] | None = None,
+        embed: bool = False,
         priority: int = Priority.HIGH,
         timeout: float | None = None,  # noqa: ASYNC109  the outcome says that it expired, nothing is raised
     ) -> Outcome:
@@ -195,6 +201,7 @@ class Engine:
             prompt: A text, a list of texts (a conversation), a list of messages, a row or a `Request`.
             system: System message if the prompt has none.
             params: Generation parameters.
+            embed: Ask for the prompt's embedding instead of an answer.
             priority: Higher goes first.
             timeout: Seconds in all, waiting for the limits included; then it is `Failure(timeout)`.
 
@@ -202,7 +209,7 @@ class Engine:
             UsageError: The engine is not open.
             ConfigError: The model's endpoint does not exist or lacks its key.
         """
-        maker = Maker(model, system, params, priority=priority)
+        maker = Maker(model, system, params, embed=embed, priority=priority)
         return await ask_one(self, prompt, maker, timeout)
 
     def stats(self) -> Progress:
@@ -262,7 +269,11 @@ class Engine:
             )
 
     async def open_lane(
-        self, run: Run, model: str, restore: Callable[[LimitSet, int | None], None] | None = None
+        self,
+        run: Run,
+        model: str,
+        restore: Callable[[LimitSet, int | None], None] | None = None,
+        operation: Operation = Operation.CHAT,
     ) -> Lane:
         """Open a lane of `run` for `model`; its endpoint is made ready first.
 
@@ -273,7 +284,9 @@ class Engine:
         place = self.config.resolve(model)
         endpoint = await self._endpoint(place)
         limits = self.config.limits(model)
-        lane = self.pump.open_lane(run, model, place.name, limits, endpoint, restore=restore)
+        lane = self.pump.open_lane(
+            run, model, place.name, limits, endpoint, restore=restore, operation=operation
+        )
         self._runs.add(run)
         return lane
 

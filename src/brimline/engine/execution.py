@@ -33,7 +33,7 @@ from brimline.errors import InputError, OutputError
 from brimline.store.matching import Standing
 from brimline.store.ordering import NoRoom, order_results
 from brimline.store.results import recorded_lines
-from brimline.types import Fault, FaultKind, Outcome, Request, Success, Usage
+from brimline.types import Fault, FaultKind, Operation, Outcome, Request, Success, Usage
 
 GRACE = 25.0
 """Seconds that requests in flight have after a deadline."""
@@ -192,9 +192,17 @@ class Execution:
     async def _send(self) -> None:
         self._run.is_open = True
         for model in self._totals:
-            await self._engine.open_lane(self._run, model, self._restorer(model))
+            await self._engine.open_lane(self._run, model, self._restorer(model), self._asked(model))
         self._engine.pump.spawn(self._run, self._pay_out())
         await self._run.done.wait()
+
+    def _asked(self, model: str) -> Operation:
+        """Return what the first request of a model asks for; most of the others will ask for the same."""
+        try:
+            (request,) = self._plan.read(self._prepared.choice.pending[model][:1])
+        except InputError:  # it was changed; whoever reads it to be sent says so
+            return Operation.CHAT
+        return request.operation
 
     async def _pay_out(self) -> None:
         """Give duplicates what is on file; only after that the run may be done."""

@@ -8,12 +8,15 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterator,
+    Sequence,
     Sized,
 )
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from brimline.core.bundle import split
 from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
 from brimline.data.frames import rows_of
@@ -41,6 +44,10 @@ BATCH = 64
 BATCH_TIME = 0.05
 
 
+LINGER = 0.02
+"""Seconds that a bundle waits for more texts once it has one."""
+
+
 class OutcomeQueue(Sink):
     """Hands outcomes to whoever takes them, and keeps slots taken while nobody does."""
 
@@ -57,15 +64,21 @@ class OutcomeQueue(Sink):
 
     async def keep(self, final: Final) -> None:
         """Hand an outcome over; returns when not too many wait."""
-        self.put(final.outcome)
-        while self.is_full:
-            self._taken.clear()
-            await self._taken.wait()
+        await self.keep_all([final])
 
     async def give_up(self, stopped: Stopped) -> None:
         """A request that is given up fails for the reason why."""
         for ticket in stopped.tickets:
-            self.put(ticket.failure(stopped.fault, self._epoch))
+            for outcome in split(ticket.failure(stopped.fault, self._epoch)):
+                self.put(outcome)
+
+    async def keep_all(self, finals: Sequence[Final]) -> None:
+        """Hand the outcomes of a bundle over; returns when not too many wait."""
+        for final in finals:
+            self.put(final.outcome)
+        while self.is_full:
+            self._taken.clear()
+            await self._taken.wait()
 
     def put(self, outcome: Outcome | None) -> None:
         """Add an outcome; None: there are no more."""
@@ -136,6 +149,8 @@ class Feed:
         while not buffer and self.run.is_open:
             arrived.clear()
             await arrived.wait()
+        if lane.bundle > 1:
+            await self._fill(buffer, arrived, room)
         self._hungry.discard(lane)
         self._wanted.set()
         if lane.closed is not None:
@@ -147,6 +162,14 @@ class Feed:
         outcome = await self._outcomes.take()
         self._wanted.set()
         return outcome
+
+    async def _fill(self, buffer: SpillQueue[Request], arrived: asyncio.Event, room: int) -> None:
+        """Wait a little until a bundle is full: to send the first of many texts alone would be a waste."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while len(buffer) < room and self.run.is_open:
+                    arrived.clear()
+                    await arrived.wait()
 
     def expire(self, deadline: float) -> None:
         """Send nothing more: the deadline has passed."""
@@ -244,7 +267,7 @@ class Feed:
         made = self._made()
         if isinstance(made, Request) and made.model not in self.run.lanes:
             try:
-                await self._open(made.model)
+                await self._open(made)
             except ConfigError as error:
                 made = Failure(request=made, fault=Fault(FaultKind.INVALID_REQUEST, str(error)))
         if isinstance(made, Request) and (fault := self.run.lanes[made.model].closed) is not None:
@@ -263,10 +286,11 @@ class Feed:
         self._unplaced.popleft()
         self._number += 1
 
-    async def _open(self, model: str) -> None:
+    async def _open(self, first: Request) -> None:
+        model = first.model
         self._buffers[model], self._arrived[model] = SpillQueue(AHEAD), asyncio.Event()
         try:
-            await self._engine.open_lane(self.run, model)
+            await self._engine.open_lane(self.run, model, operation=first.operation)
         except BaseException:
             del self._buffers[model], self._arrived[model]
             raise

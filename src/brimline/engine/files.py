@@ -2,8 +2,9 @@
 
 import sys
 from array import array
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice, starmap
 from pathlib import Path
 
 from brimline.core.lane import Attempt, Lane
@@ -20,6 +21,7 @@ from brimline.store.folder import RunFolder
 from brimline.store.lines import batch_line, result_line
 from brimline.store.outlet import Outlet
 from brimline.store.turns import TurnLog
+from brimline.store.vectors import embedding_lines
 from brimline.types import Fault, Outcome, Request, Response
 
 
@@ -80,15 +82,19 @@ class FileSink(Sink):
 
     async def keep(self, final: Final) -> None:
         """Write the result down, and those of its duplicates; durable when this returns."""
-        number, line = _write(final.outcome, raw=self._raw)
-        copies, lines = self._copier.copies(number, line), [(number, line)]
+        await self.keep_all([final])
+        self._turns.forget(final.outcome.request)
+
+    async def keep_all(self, finals: Sequence[Final]) -> None:
+        """Write several results down at once, and those of their duplicates; durable when this returns."""
+        lines = _write_all([final.outcome for final in finals], raw=self._raw)
+        copies = chain.from_iterable(starmap(self._copier.copies, [*lines]))
         try:
             lines.extend(islice(copies, BATCH))
         finally:
             await self.add(lines)  # it is paid for, whatever is wrong with its duplicates
         while lines := [*islice(copies, BATCH)]:
             await self.add(lines)
-        self._turns.forget(final.outcome.request)
 
     async def add(self, lines: list[tuple[int, bytes]]) -> None:
         """Append the lines of requests, by their numbers; durable when this returns."""
@@ -186,3 +192,14 @@ def _write(outcome: Outcome, *, raw: bool) -> tuple[int, bytes]:
     assert isinstance(origin, Origin)
     line = batch_line(outcome) if origin.is_batch else result_line(origin.columns, outcome, raw=raw)
     return origin.number, line
+
+
+def _write_all(outcomes: Sequence[Outcome], *, raw: bool) -> list[tuple[int, bytes]]:
+    """Return the numbers and the lines of a bundle's outcomes, or of one."""
+    origins = [outcome.request.origin for outcome in outcomes]
+    plain = [origin for origin in origins if isinstance(origin, Origin) and not origin.is_batch]
+    if raw or len(outcomes) == 1 or len(plain) < len(outcomes) or not outcomes[0].ok:
+        return [_write(outcome, raw=raw) for outcome in outcomes]
+    columns = [origin.columns for origin in plain]
+    lines = embedding_lines([*zip(columns, outcomes, strict=True)])
+    return [(origin.number, line) for origin, line in zip(plain, lines, strict=True)]

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
+from brimline.core.bundle import parts_of
 from brimline.core.lane import Attempt
 from brimline.engine.sharing import Account
-from brimline.types import Fault, FaultKind, Response, Secret
+from brimline.types import Fault, FaultKind, Operation, Response, Secret
 
 log = logging.getLogger("brimline.engine")
 
@@ -19,7 +20,12 @@ class LiveEndpoint(ABC):
     Args:
         key: Its credential, to keep it out of what the server says.
         account: Whose limits hold there; None: nobody shares them.
+
+    Attributes:
+        bundle: How many embeddings it takes in one exchange.
     """
+
+    bundle = 1
 
     def __init__(self, key: Secret | None = None, account: Account | None = None) -> None:
         self.account = account
@@ -43,7 +49,7 @@ class LiveEndpoint(ABC):
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                return self._redacted(await self._send(attempt, departed))
+                return self._redacted(_whole(attempt, await self._send(attempt, departed)))
         except asyncio.CancelledError as cancelled:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -71,3 +77,14 @@ class LiveEndpoint(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Let go of everything."""
+
+
+def _whole(attempt: Attempt, result: Response | Fault) -> Response | Fault:
+    """See that each text that was to be embedded has its vector: none must get another's."""
+    request = attempt.ticket.request
+    if request.operation is not Operation.EMBEDDING or isinstance(result, Fault):
+        return result
+    texts = sum(len(part.messages) for part in parts_of(request))
+    if len(result.embeddings) == texts:
+        return result
+    return Fault(FaultKind.BAD_REPLY, f"{len(result.embeddings)} vectors for {texts} texts")

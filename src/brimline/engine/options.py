@@ -64,6 +64,7 @@ class RunOptions:
         models: Model references that replace the rows' own.
         prompt: Template of the prompt.
         prompt_column: Column that holds the prompt.
+        embed: Whether embeddings are asked for instead of answers.
         system: Template of the system message.
         params: Generation parameters that win over the rows' own.
         retry: Which failed rows are sent again.
@@ -82,6 +83,7 @@ class RunOptions:
     models: tuple[str, ...] = ()
     prompt: str | None = None
     prompt_column: str | None = None
+    embed: bool = False
     system: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     retry: Retry = Retry.TRANSIENT

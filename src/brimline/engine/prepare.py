@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from brimline.config import Config
+from brimline.data.batch import is_batch_row
 from brimline.data.media import Media, excess
 from brimline.data.plan import Plan, Problems, make_plan
-from brimline.data.recipe import Recipe, is_batch_row
+from brimline.data.recipe import Recipe
 from brimline.data.rows import Row, Table
 from brimline.data.template import Template
 from brimline.engine.callables import find_function
@@ -81,6 +82,7 @@ def make_recipe(options: RunOptions, folder: Path, *, repeat: int = 1) -> Recipe
         models=options.models,
         prompt=None if options.prompt is None else Template(options.prompt, "the prompt template"),
         column=options.prompt_column,
+        embed=options.embed,
         system=None if options.system is None else Template(options.system, "the system template"),
         params=options.params,
         repeat=repeat,
@@ -123,7 +125,9 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
     def note(request: Request, own_id: object) -> None:
         identities.add(request.key, request.model, own_id, request.repeat)
 
-    plan, problems = make_plan(table, recipe, check_model=check_model, check_request=check_request, note=note)
+    plan, problems = make_plan(
+        table, recipe, check_model=check_model, check_request=check_request, note=note, with_keys=with_keys
+    )
     if not problems.count:
         _find_twins(plan, identities, problems)
         for conflict in config.conflicts(plan.models):

@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from brimline.config import Config, ModelLimits
+from brimline.core.bundle import pack, split
 from brimline.core.dispatcher import Dispatcher
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
 from brimline.core.scope import LimitScope
 from brimline.core.steps import (
+    Divided,
     Final,
     Idle,
     LeftToRival,
@@ -33,7 +35,10 @@ from brimline.engine.sharing import Sharing
 from brimline.engine.wake import Wake
 from brimline.errors import RunError, UsageError
 from brimline.store.appender import FULL, RETRY
-from brimline.types import Fault, FaultKind, Response
+from brimline.types import Fault, FaultKind, Operation, Request, Response
+
+ROOM_FOR_BUNDLES = 4
+"""It holds fewer of them where each is a bundle of hundreds."""
 
 BURST = 256
 """After so many steps others on the loop get a turn."""
@@ -63,6 +68,7 @@ class Pump:
             max_wait=seconds(config.run.max_wait),
             epoch=self.clock.epoch,
         )
+        self._batch_size = config.run.batch_size
         self._wake = Wake()
         self._sharing = Sharing(self.clock, config.environment) if config.run.share else None
         self._shared: list[LimitSet] = []
@@ -87,6 +93,7 @@ class Pump:
         endpoint: LiveEndpoint,
         *,
         restore: Callable[[LimitSet, int | None], None] | None = None,
+        operation: Operation = Operation.CHAT,
     ) -> Lane:
         """Open a lane of `run` for `model`.
 
@@ -98,6 +105,7 @@ class Pump:
             endpoint: What answers it.
             restore: Books in new limits what earlier processes used; it is told since when, in Unix time, what was
                 booked is known anyway.
+            operation: What most of its requests ask for; embeddings go in bundles, if the endpoint takes them.
 
         Raises:
             RunError: The pump has failed.
@@ -119,8 +127,12 @@ class Pump:
 
         self._endpoints[place] = endpoint
         room = ROOM if run.recall is None else ROOM_TO_RECALL
+        bundle = min(self._batch_size, endpoint.bundle) if operation is Operation.EMBEDDING else 1
         scope = LimitScope(place, limits.scope)
-        lane = self._dispatcher.open(run, model, scope, make, room=room, hedge=run.hedge)
+        lane = self._dispatcher.open(
+            run, model, scope, make, room=room if bundle == 1 else ROOM_FOR_BUNDLES, hedge=run.hedge
+        )
+        lane.bundle = bundle
         run.lanes[model] = lane
         run.meters[model] = Meter()
         self.adopt(run)
@@ -331,11 +343,13 @@ class Pump:
         """Get requests for a lane from its source."""
         run: Run = lane.run
         try:
-            requests = await run.source.pull(lane, room)
+            requests = await run.source.pull(lane, room if lane.bundle == 1 else lane.bundle)
             if requests is None:
                 self._dispatcher.exhaust(lane)
             else:
                 known = await run.known(requests)
+                if lane.bundle > 1:
+                    requests, known = _bundled(requests, known, lane.bundle)
                 if verdicts := self._dispatcher.offer(lane, requests, answered=known):
                     self._dispatcher.hold(lane)  # a slow disk must not pile up outcomes
                     await self._conclude_all(run, verdicts)
@@ -384,11 +398,8 @@ class Pump:
     async def _conclude(self, verdict: Verdict) -> None:
         """Do what a verdict asks for."""
         match verdict:
-            case Final(ticket):
-                run: Run = ticket.lane.run
-                await run.sink.keep(verdict)
-                self._dispatcher.conclude(ticket)
-                run.finish(self.clock.now(), verdict)
+            case Final():
+                await self._keep(verdict)
             case NextTurn(ticket):
                 await ticket.lane.run.sink.keep_turn(verdict)
                 following = self._dispatcher.proceed(ticket)
@@ -396,11 +407,28 @@ class Pump:
                     await self._conclude(following)
             case TryAgain(ticket, fault):
                 ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
+            case Divided(ticket, fault):
+                ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
+                for following in self._dispatcher.divide(ticket):
+                    await self._conclude(following)
             case LeftToRival(ticket, result):
                 if isinstance(result, Fault):
                     ticket.lane.run.meters[ticket.lane.model].tried_again(result)
             case Stopped():
                 self._stop(verdict)
+
+    async def _keep(self, final: Final) -> None:
+        """Make an outcome durable, then show it; those of a bundle's requests are kept together."""
+        run: Run = final.ticket.lane.run
+        if final.ticket.request.parts:
+            finals = [Final(final.ticket, outcome) for outcome in split(final.outcome)]
+            await run.sink.keep_all(finals)
+        else:
+            finals = [final]
+            await run.sink.keep(final)
+        self._dispatcher.conclude(final.ticket)
+        now = self.clock.now()
+        run.finish(now, finals)
 
     def _stop(self, stopped: Stopped) -> None:
         """Tell each run what it loses; none has to wait for another's disk."""
@@ -419,3 +447,15 @@ class Pump:
             self._fail(run, error)
         self._dispatcher.conclude(*stopped.tickets)
         run.look()
+
+
+def _bundled(
+    requests: list[Request], known: list[tuple[Response, ...]], size: int
+) -> tuple[list[Request], list[tuple[Response, ...]]]:
+    """Put requests into bundles; those whose answer is known stay alone, and none of them is sent."""
+    through = [(request, responses) for request, responses in zip(requests, known, strict=True) if responses]
+    rest = pack((request for request, responses in zip(requests, known, strict=True) if not responses), size)
+    return [*(request for request, _ in through), *rest], [
+        *(done for _, done in through),
+        *(() for _ in rest),
+    ]

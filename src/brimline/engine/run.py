@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from brimline.core.lane import Attempt, Lane
@@ -34,6 +34,11 @@ class Sink(ABC):
     @abstractmethod
     async def keep(self, final: Final) -> None:
         """Make an outcome durable, or hand it over; its slot stays taken until this returns."""
+
+    async def keep_all(self, finals: Sequence[Final]) -> None:
+        """Make the outcomes of a bundle durable, or hand them over."""
+        for final in finals:
+            await self.keep(final)
 
     async def keep_turn(self, turn: NextTurn) -> None:
         """Make a finished turn of a conversation durable; the next one is sent after this returns."""
@@ -122,14 +127,16 @@ class Run:
         found = await self.recall.find(requests)
         return [turns if answer is None else answer for turns, answer in zip(kept, found, strict=True)]
 
-    def finish(self, now: int, final: Final) -> None:
-        """Count an outcome and show it: it is durable now."""
-        outcome = final.outcome
-        self.meters[final.ticket.lane.model].finished(now, ok=outcome.ok, cached=outcome.cached)
-        if self.recall is not None:
-            self.recall.finish(outcome)
-        if self.watch is not None:
-            self.watch(outcome)
+    def finish(self, now: int, finals: Sequence[Final]) -> None:
+        """Count the outcomes of a ticket and show them: they are durable now."""
+        meter = self.meters[finals[0].ticket.lane.model]
+        for final in finals:
+            outcome = final.outcome
+            meter.finished(now, ok=outcome.ok, cached=outcome.cached)
+            if self.recall is not None:
+                self.recall.finish(outcome)
+            if self.watch is not None:
+                self.watch(outcome)
 
     def look(self) -> None:
         """See whether the run is done."""

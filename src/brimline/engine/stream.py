@@ -10,12 +10,12 @@ from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
 from brimline.data.frames import Frame
 from brimline.data.media import Media
-from brimline.data.recipe import Recipe, RowError
-from brimline.data.rows import Row
+from brimline.data.recipe import Recipe
+from brimline.data.rows import Row, RowError
 from brimline.data.template import Plain
 from brimline.engine.feed import Feed
 from brimline.engine.run import Run, Sink
-from brimline.types import Failure, Fault, FaultKind, Outcome, Request
+from brimline.types import Failure, Fault, FaultKind, Operation, Outcome, Request
 
 if TYPE_CHECKING:
     from brimline.engine.engine import Engine
@@ -34,6 +34,7 @@ class Maker:
         model: Replaces the items' own.
         system: System message for items without one.
         params: Generation parameters that win over the items' own.
+        embed: Whether embeddings are asked for instead of answers; a `Request` says that itself, too.
         priority: Replaces the items' own.
     """
 
@@ -43,6 +44,7 @@ class Maker:
         system: str | None,
         params: Mapping[str, Any] | None,
         *,
+        embed: bool = False,
         priority: int | None = None,
     ) -> None:
         self._model = model
@@ -51,6 +53,7 @@ class Maker:
         self._recipe = Recipe(
             media=Media(Path()),
             models=(model,) if model else (),
+            embed=embed,
             system=None if system is None else Plain(system),
             params=self._params,
         )
@@ -60,7 +63,12 @@ class Maker:
         if isinstance(item, Request):
             params = {**item.params, **self._params}
             changed = replace(
-                item, model=self._model or item.model, params=params, key="", origin=(number, item)
+                item,
+                model=self._model or item.model,
+                params=params,
+                operation=Operation.EMBEDDING if self._recipe.embed else item.operation,
+                key="",
+                origin=(number, item),
             )
             return self._prioritise(changed)
         try:

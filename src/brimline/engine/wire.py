@@ -27,6 +27,7 @@ class WireEndpoint(LiveEndpoint):
     ) -> None:
         super().__init__(key, account)
         self.provider = provider
+        self.bundle = getattr(provider, "BUNDLE", 1)
         self._transport = transport
 
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:

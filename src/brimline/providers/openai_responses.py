@@ -210,7 +210,7 @@ def _answer(reply: HttpReply, response: Mapping[str, Any], spoken: str = "") -> 
     status = response.get("status")
     if status == "failed" or response.get("error"):
         return _failed(reply, response.get("error"))
-    is_ended = status is None or status in ("completed", "incomplete")  # noqa: PLR6201  it may be anything, a list too
+    is_ended = status is None or status in ("completed", "incomplete")
     if not is_ended or not isinstance(response.get("output"), list):
         return bad_reply(reply, f"the reply holds no response that is done, but one that is {status}")
     items = objects(response["output"])

@@ -23,7 +23,8 @@ _encode = msgspec.json.Encoder().encode
 class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_defaults=True):
     """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them.
 
-    `shared`: it stands in a daybook that processes share, too.
+    `shared`: it stands in a daybook that processes share, too. `rows`: of a bundle the id, key and repeat of each of its
+    requests, which have no others.
     """
 
     at: int
@@ -35,6 +36,12 @@ class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_de
     output_tokens: int = 0
     repeat: int | None = None
     shared: bool = False
+    rows: list[tuple[Any, str, int | None]] = []
+
+    def names(self) -> Iterator[bytes]:
+        """Yield the name of each request that leaves with it."""
+        for id_, key, repeat in self.rows or [(self.id, self.key, self.repeat)]:
+            yield name_request(id_, key, repeat)
 
 
 class End(msgspec.Struct, tag_field="what", tag="end", frozen=True):
@@ -72,7 +79,8 @@ class AttemptsLog:
         self._number += 1
         tokens = demand.input_tokens, demand.output_tokens
         identity = request.id, request.key, request.model
-        self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared))
+        rows = [(part.id, part.key, part.repeat) for part in request.parts]
+        self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared, rows))
         return self._number
 
     def end(self, at: int, number: int, status: str, tokens: tuple[int, int] | None) -> None:
@@ -151,7 +159,7 @@ def read_history(path: Path, *, now: int, span: int) -> History:
         elif (intent := flying.pop(entry.number, None)) is not None:
             recent.add(intent, entry)
     recent.add_all(flying)
-    names = frozenset(name_request(intent.id, intent.key, intent.repeat) for intent in flying.values())
+    names = frozenset(name for intent in flying.values() for name in intent.names())
     return History(names, recent.in_order())
 
 

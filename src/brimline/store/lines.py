@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from brimline.store.attempts import name_request
-from brimline.types import Failure, Outcome, Request, Response, Success, Usage
+from brimline.store.floats import packed, short_floats
+from brimline.types import Failure, Operation, Outcome, Request, Response, Success, Usage
 
 FIELDS = (
     "repeat",
     "response",
+    "embedding",
     "partial_response",
     "tool_calls",
     "status",
@@ -52,11 +54,16 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def result_line(columns: Mapping[str, Any], outcome: Outcome, *, raw: bool = False) -> bytes:
     """Return the line for `outcome` of the row with these `columns`, newline included."""
-    line = _identity(outcome.request)
-    line |= _findings(outcome, raw=raw)
-    if _RESERVED.isdisjoint(columns):
+    line = identity(outcome.request)
+    line |= findings(outcome, raw=raw)
+    if is_plain(columns):
         return _encode({**columns, **line}) + b"\n"
     return _encode(_merge(columns, line)) + b"\n"
+
+
+def is_plain(columns: Mapping[str, Any]) -> bool:
+    """Whether no column of a row is called like a member that a line adds."""
+    return _RESERVED.isdisjoint(columns)
 
 
 def batch_line(outcome: Outcome) -> bytes:
@@ -64,7 +71,7 @@ def batch_line(outcome: Outcome) -> bytes:
     request = outcome.request
     response = error = None
     if isinstance(outcome, Success):
-        response = _batch_response(outcome.response)
+        response = _batch_response(request, outcome.response)
     else:
         error = {"code": outcome.fault.kind, "message": outcome.fault.detail}
     line = {
@@ -93,7 +100,7 @@ def moved_line(line: bytes, columns: Mapping[str, Any], request: Request) -> byt
     written = msgspec.json.decode(line)
     if "custom_id" in written and "brimline" in written:
         return _batch_copy(written, request)
-    return _encode(_merge(columns, _identity(request) | _recorded(written))) + b"\n"
+    return _encode(_merge(columns, identity(request) | _recorded(written))) + b"\n"
 
 
 def copied_line(line: bytes, columns: Mapping[str, Any], request: Request) -> bytes:
@@ -104,10 +111,10 @@ def copied_line(line: bytes, columns: Mapping[str, Any], request: Request) -> by
         return _batch_copy(written, request, attempts=0, duplicate=True)
     findings = _recorded(written) | _UNSENT | {"duplicate": True}
     ordered = {name: findings[name] for name in FIELDS if name in findings and name != "cached"}
-    return _encode(_merge(columns, _identity(request) | ordered)) + b"\n"
+    return _encode(_merge(columns, identity(request) | ordered)) + b"\n"
 
 
-def _identity(request: Request) -> dict[str, Any]:
+def identity(request: Request) -> dict[str, Any]:
     """Return what tells a line from all others, in the order in which it is written."""
     if request.repeat is None:
         return {"id": request.id, "model": request.model}
@@ -136,13 +143,15 @@ def _recorded(written: Mapping[str, Any]) -> dict[str, Any]:
     return {name: written[name] for name in names[names.index("response") :] if name in FIELDS}
 
 
-def _findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
+def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
     """Return what came of a request, in the order in which it is written."""
     responses = outcome.responses
     last = responses[-1] if responses else None
-    line: dict[str, Any] = {
-        "response": _texts(outcome.request, responses) if isinstance(outcome, Success) else None
-    }
+    line: dict[str, Any]
+    if outcome.request.operation is Operation.EMBEDDING:
+        line = {"response": None, "embedding": _vector(last)}
+    else:
+        line = {"response": _texts(outcome.request, responses) if isinstance(outcome, Success) else None}
     if isinstance(outcome, Failure) and responses:
         line["partial_response"] = _texts(outcome.request, responses)
     if last is not None and last.tool_calls:
@@ -172,6 +181,11 @@ def _texts(request: Request, responses: tuple[Response, ...]) -> Any:
     return [response.text for response in responses] if request.turns > 1 else responses[0].text
 
 
+def _vector(response: Response | None) -> Any:
+    """Return the vector of the text."""
+    return None if response is None else short_floats(response.embeddings[0])
+
+
 def _error(failure: Failure) -> dict[str, Any]:
     fault = failure.fault
     return {
@@ -194,6 +208,7 @@ def _usage(usage: Usage | None) -> dict[str, int] | None:
     }
 
 
+@lru_cache(maxsize=16)
 def _timestamp(at: int | None) -> str | None:
     """Write Unix nanoseconds as RFC 3339 in UTC with milliseconds."""
     return None if at is None else f"{_second(at // 1_000_000_000)}.{at // 1_000_000 % 1000:03}Z"
@@ -239,12 +254,34 @@ def _batch_id(request: Request) -> str:
     return f"batch_req_{blake2b(name_request(request.id, request.key, request.repeat), digest_size=16).hexdigest()}"
 
 
-def _batch_response(response: Response) -> dict[str, Any]:
-    return {"status_code": 200, "request_id": response.request_id or "", "body": _body(response)}
+def _batch_response(request: Request, response: Response) -> dict[str, Any]:
+    body = _list(request, response) if request.operation is Operation.EMBEDDING else _body(response)
+    return {"status_code": 200, "request_id": response.request_id or "", "body": body}
+
+
+def _list(request: Request, response: Response) -> dict[str, Any]:
+    """Return vectors as OpenAI's API answers them, whoever has made them and in whatever company."""
+    is_packed = request.params.get("encoding_format") == "base64"
+    tokens = 0 if response.usage is None else response.usage.input_tokens
+    return {
+        "object": "list",
+        "data": [
+            {
+                "object": "embedding",
+                "index": place,
+                "embedding": packed(vector) if is_packed else short_floats(vector),
+            }
+            for place, vector in enumerate(response.embeddings)
+        ],
+        "model": response.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
 
 
 def _body(response: Response) -> Any:
     """Return a reply's body as JSON; servers may write it over several lines, so it is not copied as it is."""
+    if response.embeddings and not response.raw:
+        return None
     try:
         return msgspec.json.decode(response.raw)
     except UNREADABLE:

@@ -1,5 +1,6 @@
 """An outcome: the last word on a request."""
 
+from array import array
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -26,6 +27,8 @@ class _Outcome:
         """What all exchanges used together, or None where the provider did not say or the answer is cached."""
         if self.cached:
             return None
+        if len(self.responses) == 1:
+            return self.responses[0].usage
         known = [response.usage for response in self.responses if response.usage is not None]
         return sum(known[1:], start=known[0]) if known else None
 
@@ -59,6 +62,14 @@ class Success(_Outcome):
         """The answer's text; of a conversation the last answer's."""
         return self.response.text
 
+    @property
+    def embedding(self) -> "array[float] | None":
+        """The vector of the text, or None where no embedding was asked for; `memoryview` and NumPy take it as it is."""
+        vectors = self.response.embeddings
+        if not vectors:
+            return None
+        return vectors[0] if isinstance(vectors[0], array) else array("d", vectors[0])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(_Outcome):
@@ -79,6 +90,11 @@ class Failure(_Outcome):
     @property
     def text(self) -> None:
         """Nothing: a failure has no text."""
+        return None
+
+    @property
+    def embedding(self) -> None:
+        """Nothing: a failure has no vector."""
         return None
 
 

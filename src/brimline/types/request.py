@@ -48,6 +48,7 @@ class Request:
         repeat: Which of several answers to the same row it is, from 0; None where only one is asked for.
         key: The request's identity for resuming (a hex digest), or an empty string where nothing is kept.
         origin: Whatever the giver of the request needs to find it again; nothing in between reads it.
+        parts: Of a bundle the requests that it carries in one exchange; it has no messages of its own then.
     """
 
     id: str | float | bool | None
@@ -62,6 +63,7 @@ class Request:
     repeat: int | None = None
     key: str = ""
     origin: object = None
+    parts: "tuple[Request, ...]" = ()
 
     @property
     def turns(self) -> int:

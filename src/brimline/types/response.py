@@ -47,8 +47,8 @@ class Response:
             its arguments as JSON text, whatever the provider's form.
         reasoning: What the model thought before it answered, where the provider shows it.
         logprobs: Log probabilities as the provider wrote them, or None.
-        embeddings: One vector for each text that was embedded.
-        raw: The body of the reply, byte for byte.
+        embeddings: One vector for each text that was embedded; an `array('f')` where the provider sent 32-bit floats.
+        raw: The body of the reply, byte for byte; empty where the reply was for other requests, too.
     """
 
     text: str | list[str]
