@@ -98,7 +98,7 @@ def test_a_schema_is_a_form():
             "type 'input_audio'",
         ),
         ({"messages": ({"role": "tool", "content": "x"},)}, "no tool_call_id"),
-        ({"operation": Operation.EMBEDDING, "follow_ups": ("b",)}, "one message's text"),
+        ({"operation": Operation.EMBEDDING, "follow_ups": ("b",)}, "not of a conversation"),
     ],
 )
 def test_what_cohere_has_no_words_for_is_said_before_anything_is_sent(more, named):

@@ -118,7 +118,7 @@ def called(**function):
             {"operation": Operation.COMPLETION, "follow_ups": ("b",)},
             "goes on from one text",
         ),
-        ({"operation": Operation.EMBEDDING, "messages": HI + HI}, "one message's text"),
+        ({"operation": Operation.EMBEDDING, "follow_ups": ("b",)}, "not of a conversation"),
     ],
 )
 def test_what_ollama_has_no_words_for_is_said_before_anything_is_sent(more, named):

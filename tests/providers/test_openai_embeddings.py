@@ -4,6 +4,7 @@ import json
 import struct
 from array import array
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,14 +41,14 @@ def vectors(*data, **more):
     return {"object": "list", "data": list(data), "model": "text-embedding-4", "usage": usage, **more}
 
 
-@pytest.fixture
-def three(monkeypatch):
-    """Three texts in a request."""
-    monkeypatch.setattr("brimline.providers.openai_embeddings.texts", lambda request: ["a", "b", "c"])
-
-
 def decode(body, status=200, **headers):
     return PROVIDER.decode(reply(status, body, **headers), request())
+
+
+def decode_three(body):
+    """A reply to three texts at once."""
+    asked = replace(request(), messages=(), parts=tuple(request(text) for text in "abc"))
+    return PROVIDER.decode(reply(200, body), asked)
 
 
 def test_a_text_is_sent_and_packed_vectors_are_asked_for():
@@ -71,7 +72,7 @@ def test_a_text_is_sent_and_packed_vectors_are_asked_for():
     [
         ({"params": {"input": "x"}}, "parameter 'input'"),
         ({"text": [{"type": "image_url", "image_url": {"url": "x"}}]}, "what is no text"),
-        ({"follow_ups": ("b",)}, "one message's text"),
+        ({"follow_ups": ("b",)}, "not of a conversation"),
     ],
 )
 def test_what_cannot_be_embedded_is_said_before_anything_is_sent(more, named):
@@ -87,18 +88,16 @@ def test_vectors_come_back_with_all_that_belongs_to_them():
     assert numbers == ([0.5, 1.0],)
 
 
-@pytest.mark.usefixtures("three")
 def test_vectors_are_in_the_order_of_the_texts():
     given = [vector(3, index=2), vector(1, index=0), vector(2, index=1)]
-    assert [list(each) for each in decode(vectors(*given)).embeddings] == [[1], [2], [3]]
+    assert [list(each) for each in decode_three(vectors(*given)).embeddings] == [[1], [2], [3]]
     nameless = [{"embedding": [number]} for number in (1, 2, 3)]
-    assert decode(vectors(*nameless)).embeddings == ([1], [2], [3])
+    assert decode_three(vectors(*nameless)).embeddings == ([1], [2], [3])
 
 
-@pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("places", [(0, 1), (0, 1, 2, 3), (0, 1, 1), (1, 2, 3), (-1, 0, 1), (0, 2, 2**60)])
 def test_another_number_of_vectors_or_no_order_is_a_bad_reply(places):
-    fault = decode(vectors(*(vector(1, index=place) for place in places)))
+    fault = decode_three(vectors(*(vector(1, index=place) for place in places)))
     assert fault.kind == "bad_reply"
 
 

@@ -26,7 +26,8 @@ class Provider(Protocol):
     """One dialect, as pure functions of its arguments. `brimline.testing.ProviderContract` proves what it promises.
 
     It is made with the options of an endpoint (`organization`, `api_version`, ...); the class names those that it
-    knows in `OPTIONS`, and may say in `INLINE` how many bytes of files go in one request.
+    knows in `OPTIONS`, and may say in `INLINE` how many bytes of files go in one request. One that embeds several texts
+    in one request says in `BUNDLE` how many it takes; such a request is a bundle, whose texts stand in its `parts`.
     """
 
     def headers(self, key: Secret | None) -> dict[str, str]:

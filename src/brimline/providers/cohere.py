@@ -19,7 +19,7 @@ from brimline.providers.openai_errors import classify
 from brimline.providers.params import move, open_params, problem_of, take_form, take_texts
 from brimline.providers.reading import members, objects, read_object, tool_call, used, word
 from brimline.providers.sse import Event
-from brimline.providers.texts import texts
+from brimline.providers.texts import count_texts, texts
 from brimline.types import (
     Advert,
     Delta,
@@ -70,6 +70,8 @@ class Cohere:
     """
 
     OPTIONS = frozenset({"input_type"})
+    BUNDLE = 96
+    """How many texts it takes to embed in one request."""
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._input_type = (options or {}).get("input_type", "search_document")
@@ -99,7 +101,7 @@ class Cohere:
             return replace(fault, kind=_KINDS[reply.status]) if reply.status in _KINDS else fault
         try:
             if request.operation is Operation.EMBEDDING:
-                return _vectors(reply, len(texts(request)))
+                return _vectors(reply, count_texts(request))
             document = read_object(reply.body)
             message = document.get("message")
             if isinstance(message, dict):

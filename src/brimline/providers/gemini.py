@@ -24,7 +24,7 @@ from brimline.providers.gemini_contents import NAME, contents
 from brimline.providers.gemini_params import camel, settings
 from brimline.providers.gemini_replies import CandidateReader, read_candidates
 from brimline.providers.gemini_vectors import read_vectors
-from brimline.providers.texts import texts
+from brimline.providers.texts import count_texts, texts
 from brimline.types import (
     Advert,
     Fault,
@@ -49,6 +49,8 @@ class Gemini:
 
     OPTIONS = frozenset({"api_version"})
     INLINE = 20 << 20
+    BUNDLE = 100
+    """How many texts it takes to embed in one request."""
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}
@@ -85,7 +87,7 @@ class Gemini:
     def decode(self, reply: HttpReply, request: Request) -> Response | Fault:
         """Return the answer, or why there is none."""
         if request.operation is Operation.EMBEDDING:
-            return read_vectors(reply, len(texts(request)))
+            return read_vectors(reply, count_texts(request))
         return read_candidates(reply)
 
     def reader(self, head: HttpReply, request: Request) -> CandidateReader:
@@ -135,6 +137,8 @@ class Vertex(Gemini):
     """
 
     OPTIONS = frozenset({"api_version", "project", "location"})
+    BUNDLE = 1
+    """Its newest model takes one text in a request; older ones take more."""
 
     def headers(self, key: Secret | None) -> dict[str, str]:
         """Return the credential, an access token."""

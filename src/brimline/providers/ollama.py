@@ -21,7 +21,7 @@ from brimline.providers.params import move, open_params, problem_of, take_form, 
 from brimline.providers.reading import members, objects, read_object, tool_call, used, word
 from brimline.providers.single import only_text
 from brimline.providers.sse import Event, EventParser
-from brimline.providers.texts import texts
+from brimline.providers.texts import count_texts, texts
 from brimline.types import (
     Advert,
     Delta,
@@ -74,6 +74,8 @@ class Ollama:
     """Ollama's dialect. It has no options."""
 
     OPTIONS: frozenset[str] = frozenset()
+    BUNDLE = 2048
+    """How many texts it takes to embed in one request."""
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         del options
@@ -105,7 +107,7 @@ class Ollama:
             if document.get("error"):
                 return classify(reply)
             if request.operation is Operation.EMBEDDING:
-                return _vectors(reply, len(texts(request)))
+                return _vectors(reply, count_texts(request))
             message = _message_of(document)
             if document.get("done") is False or not isinstance(message.get("content", ""), str | None):
                 return bad_reply(reply, "the reply holds no answer that is done")

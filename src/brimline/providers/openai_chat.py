@@ -101,6 +101,8 @@ class OpenAIChat:
     """
 
     OPTIONS = frozenset({"organization", "project", *QUIRKS})
+    BUNDLE = 2048
+    """How many texts it takes to embed in one request."""
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
         self._options = options or {}

@@ -14,7 +14,7 @@ import msgspec
 from brimline.providers.bodies import NO_BODY, bad_reply, header, read_body
 from brimline.providers.canonical import Unsayable
 from brimline.providers.reading import members, used, word
-from brimline.providers.texts import texts
+from brimline.providers.texts import count_texts, texts
 from brimline.types import Fault, HttpReply, Request, Response
 
 
@@ -50,7 +50,7 @@ def read_vectors(reply: HttpReply, request: Request) -> Response | Fault | None:
         vectors = read_body(_decode, reply.body)
         if vectors.error:
             return None
-        embeddings = _ordered(vectors.data or [], len(texts(request)))
+        embeddings = _ordered(vectors.data or [], count_texts(request))
     except NO_BODY as error:
         return bad_reply(reply, f"the reply holds no embeddings: {error}")
     return Response(

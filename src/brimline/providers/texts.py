@@ -1,15 +1,28 @@
 """The texts that a request wants embedded."""
 
 from brimline.providers.canonical import Unsayable, text_of
-from brimline.types import Request
+from brimline.types import Message, Request
 
 
 def texts(request: Request) -> list[str]:
-    """Return the texts of an embedding request, in order: that of its only message.
+    """Return the texts of an embedding request, in order: of a bundle those of all its parts.
 
     Raises:
-        Unsayable: There is another message, or it holds something else.
+        Unsayable: It is a conversation, or holds something else.
     """
-    if len(request.messages) != 1 or request.follow_ups:
-        raise Unsayable("an embedding is that of one message's text, not of a conversation")
-    return [text_of(request.messages[0].get("content"))]
+    found = [_text(message) for part in request.parts or (request,) for message in part.messages]
+    if not found or any(part.follow_ups for part in request.parts or (request,)):
+        raise Unsayable("an embedding is that of texts, not of a conversation")
+    return found
+
+
+def count_texts(request: Request) -> int:
+    """Return how many texts it wants embedded."""
+    return sum(len(part.messages) for part in request.parts or (request,))
+
+
+def _text(message: Message) -> str:
+    if message.get("role") != "user":
+        raise Unsayable("an embedding is that of texts, not of a conversation")
+    content = message.get("content")
+    return content if isinstance(content, str) else text_of(content)
