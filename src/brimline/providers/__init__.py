@@ -1,7 +1,14 @@
 """Providers translate: a request to bytes, bytes to a response or a fault. Pure; nothing here waits or sends."""
 
 from brimline.providers.adverts import read_adverts
-from brimline.providers.base import PROVIDERS, Provider, StreamingProvider, StreamReader, find_provider
+from brimline.providers.base import (
+    PROVIDERS,
+    Provider,
+    SigningProvider,
+    StreamingProvider,
+    StreamReader,
+    find_provider,
+)
 from brimline.providers.openai_errors import UNREADABLE, classify
 
 __all__ = [
