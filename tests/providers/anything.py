@@ -84,3 +84,49 @@ def check_cuts(make_reader, stream):
         assert read_whole(make_reader(), stream[:place], stream[place:]) == whole
     assert read_whole(make_reader(), *(stream[place : place + 1] for place in range(len(stream)))) == whole
     return whole
+
+
+WEIRD = (None, 0, -1, True, 1.5, "", "x", [], [1], {}, {"a": 1}, [{}], [None], {"type": []}, {"function": 7})
+"""Values that a parameter may have in a row that somebody got wrong."""
+
+COMMON = (
+    "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop", "seed", "n", "tools", "tool_choice",
+    "response_format", "logprobs", "top_logprobs", "reasoning_effort", "presence_penalty", "frequency_penalty", "stream",
+    "verbosity",
+)  # fmt: skip
+
+WRONG_MESSAGES = [
+    message
+    for wrong in WEIRD
+    for message in (
+        {"role": "user", "content": wrong},
+        *(
+            {"role": "user", "content": [{"type": kind, kind: wrong, "text": wrong}]}
+            for kind in ("text", "image_url", "file", "input_audio")
+        ),
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": wrong}}]},
+        {"role": "user", "content": [{"type": "file", "file": {"file_data": wrong, "filename": wrong}}]},
+        {"role": "assistant", "content": "a", "tool_calls": wrong},
+        {"role": "assistant", "tool_calls": [{"id": wrong, "function": {"name": "f", "arguments": wrong}}]},
+        {"role": "tool", "tool_call_id": wrong, "content": "x"},
+        {"role": wrong, "content": "x"},
+    )
+]
+
+
+def check_wrong_requests(provider, request, names):
+    """See that whatever users write is sent or is a problem with words, and never raises.
+
+    Args:
+        provider: The provider.
+        request: Makes a request.
+        names: Parameters of the dialect's own that it looks at.
+    """
+    asked = [request(params={name: wrong, "tools": [{}]}) for name in (*COMMON, *names) for wrong in WEIRD]
+    asked += [request(params={name: wrong}) for name in (*COMMON, *names) for wrong in WEIRD]
+    asked += [request(messages=(message, {"role": "user", "content": "x"})) for message in WRONG_MESSAGES]
+    for each in asked:
+        problem = provider.problem(each)
+        assert problem is None or len(problem) > 9
+        if problem is None:
+            json.loads(provider.encode(each, ()).body)

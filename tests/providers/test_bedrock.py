@@ -13,7 +13,7 @@ from brimline.errors import ConfigError
 from brimline.providers import StreamingProvider, find_provider
 from brimline.providers.bedrock import MAX_TOKENS, Bedrock
 from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
-from tests.providers.anything import STATUSES, bodies, check, check_depths
+from tests.providers.anything import STATUSES, bodies, check, check_depths, check_wrong_requests
 from tests.providers.replies import reply
 
 PROVIDER = Bedrock()
@@ -217,6 +217,14 @@ def test_a_later_turn_is_sent_with_the_whole_history():
 
 def test_a_local_file_that_is_not_put_in_yet_is_no_problem():
     assert PROVIDER.problem(request(**part(type="image_url", image_url={"url": "media:00ff"}))) is None
+
+
+def test_whatever_users_write_is_sent_or_is_a_problem():
+    check_wrong_requests(
+        PROVIDER,
+        request,
+        ("inferenceConfig", "toolConfig", "outputConfig", "additionalModelRequestFields", "service_tier"),
+    )
 
 
 # What comes back.

@@ -11,7 +11,16 @@ from brimline.errors import ConfigError
 from brimline.providers import StreamingProvider, find_provider
 from brimline.providers.cohere import Cohere
 from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
-from tests.providers.anything import HEAD, STATUSES, bodies, check, check_cuts, check_depths, read_whole
+from tests.providers.anything import (
+    HEAD,
+    STATUSES,
+    bodies,
+    check,
+    check_cuts,
+    check_depths,
+    check_wrong_requests,
+    read_whole,
+)
 from tests.providers.replies import reply
 
 PROVIDER = Cohere()
@@ -144,6 +153,10 @@ def test_texts_are_embedded_for_a_purpose():
     assert sent(provider=search, **asked)[1]["input_type"] == "clustering"
     with pytest.raises(ConfigError, match="takes input_type"):
         find_provider("cohere", {"input": "x"})
+
+
+def test_whatever_users_write_is_sent_or_is_a_problem():
+    check_wrong_requests(PROVIDER, request, ("thinking", "documents", "input_type"))
 
 
 # What comes back.

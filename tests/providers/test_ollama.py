@@ -10,7 +10,16 @@ from multidict import CIMultiDict
 from brimline.providers import StreamingProvider, find_provider
 from brimline.providers.ollama import Ollama
 from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
-from tests.providers.anything import HEAD, STATUSES, bodies, check, check_cuts, check_depths, read_whole
+from tests.providers.anything import (
+    HEAD,
+    STATUSES,
+    bodies,
+    check,
+    check_cuts,
+    check_depths,
+    check_wrong_requests,
+    read_whole,
+)
 from tests.providers.replies import reply
 
 PROVIDER = Ollama()
@@ -162,6 +171,10 @@ def test_a_text_goes_on_and_a_text_is_embedded():
         "/api/embed",
         {"model": "llama3:8b", "input": ["Hi"], "dimensions": 64},
     )
+
+
+def test_whatever_users_write_is_sent_or_is_a_problem():
+    check_wrong_requests(PROVIDER, request, ("options", "think", "format", "keep_alive"))
 
 
 # What comes back.

@@ -10,7 +10,16 @@ from multidict import CIMultiDict
 from brimline.providers import StreamingProvider, find_provider
 from brimline.providers.openai_responses import OpenAIResponses
 from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
-from tests.providers.anything import HEAD, STATUSES, bodies, check, check_cuts, check_depths, read_whole
+from tests.providers.anything import (
+    HEAD,
+    STATUSES,
+    bodies,
+    check,
+    check_cuts,
+    check_depths,
+    check_wrong_requests,
+    read_whole,
+)
 from tests.providers.replies import reply
 
 PROVIDER = OpenAIResponses()
@@ -166,6 +175,10 @@ def test_instructions_of_the_users_own_leave_system_messages_where_they_are():
 def test_a_later_turn_is_sent_with_the_whole_history():
     said = sent((Response(text="a!"),), follow_ups=("b?", "c?"))["input"]
     assert [(m["role"], m["content"]) for m in said] == [("user", "Hi"), ("assistant", "a!"), ("user", "b?")]
+
+
+def test_whatever_users_write_is_sent_or_is_a_problem():
+    check_wrong_requests(PROVIDER, request, ("text", "reasoning", "include", "instructions"))
 
 
 # What comes back.
@@ -325,6 +338,7 @@ def failed(code, words="no"):
         (200, response(status="incomplete", incomplete_details={"reason": "content_filter"}), "content_filter"),
         (200, response(status="in_progress"), "bad_reply"),
         (200, response(status="queued"), "bad_reply"),
+        (200, response(status=[]), "bad_reply"),
         (200, response(status="cancelled"), "bad_reply"),
         (200, {"status": "completed"}, "bad_reply"),
         (200, {"choices": []}, "bad_reply"),

@@ -40,7 +40,7 @@ def turns_of(messages: Iterable[Message]) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = message.get("role")
-        if role in {"tool", "function"}:
+        if role in ("tool", "function"):
             content = [_result(message)]
         else:
             calls = tool_calls(message)

@@ -169,7 +169,7 @@ def _message(message: Message) -> dict[str, Any]:
             raise Unsayable("a message of the role 'tool' has no tool_call_id")
         said["role"] = "tool"
     for part in parts_of(content):
-        if part.get("type") not in {"text", "image_url", "document", "thinking"}:
+        if part.get("type") not in ("text", "image_url", "document", "thinking"):
             raise Unsayable(f"a part of type '{part.get('type')}' cannot be sent to Cohere")
     return said
 

@@ -158,7 +158,7 @@ def _settings(request: Request, params: Params) -> dict[str, Any]:
         options["stop"] = stop
     settings: dict[str, Any] = {}
     if (effort := params.take("reasoning_effort")) is not None:
-        settings["think"] = _EFFORTS.get(effort, effort)
+        settings["think"] = _EFFORTS.get(str(effort), effort)
     wants_json, schema = take_form(request, params)
     if wants_json:
         settings["format"] = "json" if schema is None else schema

@@ -25,7 +25,7 @@ from brimline.providers.event_reader import EventReader
 from brimline.providers.openai_chat import OpenAIChat
 from brimline.providers.openai_errors import classify
 from brimline.providers.openai_schema import response_format
-from brimline.providers.params import move, open_params, problem_of, take_form, take_object
+from brimline.providers.params import move, open_params, problem_of, take_form, take_object, take_texts
 from brimline.providers.reading import members, objects, read_object, tool_call, used, word
 from brimline.providers.sse import Event
 from brimline.types import (
@@ -121,7 +121,7 @@ def _say(request: Request, responses: tuple[Response, ...]) -> dict[str, Any]:
     messages = conversation(request, responses)
     system = 0
     if "instructions" not in params.rest:
-        while system < len(messages) and messages[system].get("role") in {"system", "developer"}:
+        while system < len(messages) and messages[system].get("role") in ("system", "developer"):
             system += 1
     body: dict[str, Any] = {"model": request.model_name}
     if system:
@@ -142,7 +142,7 @@ def _settings(request: Request, params: Params) -> dict[str, Any]:
     text |= move(params, {"verbosity": "verbosity"})
     if (effort := params.take("reasoning_effort")) is not None:
         reasoning.setdefault("effort", effort)
-    include = params.take("include") or []
+    include = take_texts(params, "include")
     if (params.take("logprobs") or params.rest.get("top_logprobs")) and _LOGPROBS not in include:
         include = [*include, _LOGPROBS]
     if tools := params.take("tools"):
@@ -167,7 +167,7 @@ def _items(message: Message) -> Iterable[dict[str, Any]]:
     role, content = message.get("role"), message.get("content")
     if content and not isinstance(content, str):
         content = [_part(part, str(role)) for part in parts_of(content)]
-    if role in {"tool", "function"}:
+    if role in ("tool", "function"):
         if not isinstance(call_id := message.get("tool_call_id"), str):
             raise Unsayable("a message of the role 'tool' has no tool_call_id")
         yield {"type": "function_call_output", "call_id": call_id, "output": content or ""}

@@ -63,9 +63,16 @@ def take_object(params: Params, name: str) -> dict[str, Any]:
 
 
 def take_texts(params: Params, name: str) -> list[Any]:
-    """Take a list of texts that may be given as one text."""
+    """Take a list of texts that may be given as one text.
+
+    Raises:
+        Unsayable: It is something else.
+    """
     value = params.take(name)
-    return [value] if isinstance(value, str) else list(value or ())
+    texts = [value] if isinstance(value, str) else value or []
+    if not isinstance(texts, list | tuple):
+        raise Unsayable(f"parameter '{name}' is neither a text nor a list of them")
+    return list(texts)
 
 
 def take_form(request: Request, params: Params) -> tuple[bool, Any]:
