@@ -7,6 +7,7 @@ instance) and renews them; it is an extra, and imported only where it is needed.
 
 import asyncio
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from yarl import URL
@@ -35,47 +36,50 @@ class SignedTransport:
     """
 
     def __init__(self, transport: Transport, base_url: str, service: str, region: str) -> None:
-        try:
-            from botocore.session import Session  # noqa: PLC0415  an extra
-        except ImportError:
+        if find_spec("botocore") is None:
             raise ConfigError(
                 "signing requests for AWS needs botocore",
                 hint="Install it with pip install 'brimline[bedrock]', or set AWS_BEARER_TOKEN_BEDROCK.",
-            ) from None
+            )
         self._transport = transport
         self._base_url = base_url.rstrip("/")
         self._scope = service, region
-        self._session: Any = Session()
         self._found: Any = None
         self._fetching = asyncio.Lock()
 
     async def send(self, request: HttpRequest, departed: Callable[[], None]) -> HttpReply | Fault:
         """Sign a request, send it and return the whole reply."""
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-        try:
-            credentials = await self._credentials()
-        except BotoCoreError as error:
-            return Fault(FaultKind.CONNECTION, f"AWS credentials cannot be had: {error}")
-        if credentials is None:
-            return Fault(FaultKind.AUTH, _NONE)
-        signed = self._sign(request, credentials)
-        return await self._transport.send(signed, departed)
+        credentials = await self._credentials()
+        if isinstance(credentials, Fault):
+            return credentials
+        return await self._transport.send(self._sign(request, credentials), departed)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.close()
 
     async def _credentials(self) -> Any:
-        """Return credentials that are valid now, or None; looking for them and renewing them may take its time."""
+        """Return credentials that are valid now, or why there are none; they are looked for and renewed by one at a time."""
         async with self._fetching:
-            if self._found is None:
-                self._found = await asyncio.to_thread(self._session.get_credentials)
-            if self._found is None:
-                return None
-            if getattr(self._found, "refresh_needed", bool)():
-                return await asyncio.to_thread(self._found.get_frozen_credentials)
-            return self._found.get_frozen_credentials()
+            if self._found is not None and not self._is_late():
+                return self._found.get_frozen_credentials()
+            return await asyncio.to_thread(self._fetch)
+
+    def _is_late(self) -> bool:
+        """Whether credentials that expire should be renewed."""
+        return bool(getattr(self._found, "refresh_needed", bool)())
+
+    def _fetch(self) -> Any:
+        """Find credentials, or renew them; this may take its time, the import of botocore included."""
+        from botocore import auth, awsrequest, exceptions, session  # noqa: F401, PLC0415  an extra
+
+        try:
+            self._found = self._found or session.Session().get_credentials()
+            return (
+                Fault(FaultKind.AUTH, _NONE) if self._found is None else self._found.get_frozen_credentials()
+            )
+        except exceptions.BotoCoreError as error:
+            return Fault(FaultKind.CONNECTION, f"AWS credentials cannot be had: {error}")
 
     def _sign(self, request: HttpRequest, credentials: Any) -> HttpRequest:
         from botocore.auth import SigV4Auth  # noqa: PLC0415
