@@ -2,6 +2,7 @@
 
 import random
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given
@@ -129,6 +130,45 @@ def test_a_schema_is_followed():
 )
 def test_a_sample_fits_its_schema(schema, value):
     assert sample(schema, "text") == value
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "multipleOf": 5, "minimum": 7},
+        {"type": "number", "multipleOf": 0.5, "minimum": 0.6},
+        {"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": True},
+        {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "uniqueItems": True},
+        {
+            "type": "array",
+            "items": {"properties": {"n": {"type": "integer"}}},
+            "minItems": 2,
+            "uniqueItems": True,
+        },
+        {"type": "array", "maxItems": 0},
+        {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "maxItems": 2},
+        {"type": "array", "contains": {"const": 5}},
+        {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{4}$"},
+        {"type": "string", "pattern": r"^(yes|no)\s[^a-z\d]?\w+@[^@]*\.com$"},
+        {"type": "object", "minProperties": 2, "additionalProperties": {"type": "integer"}},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "b": {"type": "null"}},
+            "maxProperties": 1,
+        },
+        {
+            "allOf": [{"$ref": "#/$defs/a"}, {"properties": {"b": {"type": "integer"}}, "required": ["b"]}],
+            "$defs": {"a": {"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"]}},
+        },
+    ],
+)
+def test_a_sample_is_valid(schema):
+    jsonschema.Draft202012Validator(schema).validate(sample(schema, "echo: hi"))
+
+
+def test_a_pattern_that_is_none_changes_nothing():
+    assert sample({"type": "string", "pattern": "("}, "text") == "text"
 
 
 def test_a_recursive_schema_ends():

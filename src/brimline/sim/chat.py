@@ -22,7 +22,8 @@ class ContentPart(msgspec.Struct, omit_defaults=True):
 
     type: Literal["text", "image_url", "input_audio", "refusal", "file"]
     text: str | None = None
-    image_url: dict[str, Any] | None = None
+    image_url: dict[str, Any] | str | None = None
+    """Mistral takes the URL as it is, too."""
     input_audio: dict[str, Any] | None = None
     file: dict[str, Any] | None = None
     refusal: str | None = None
@@ -30,8 +31,13 @@ class ContentPart(msgspec.Struct, omit_defaults=True):
     @property
     def media(self) -> Media | None:
         """The image, sound or file that it is, if it is one."""
-        found = self.image_url or self.input_audio or self.file
+        found = {"url": self.url} if self.url is not None else self.input_audio or self.file
         return media(found, self.type) if found is not None else None
+
+    @property
+    def url(self) -> str | None:
+        """The URL of an image."""
+        return str(self.image_url.get("url", "")) if isinstance(self.image_url, dict) else self.image_url
 
 
 class Message(msgspec.Struct, omit_defaults=True):
@@ -125,7 +131,8 @@ class Chat(msgspec.Struct, dict=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: list[Tool] = []
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required", "any"] | ToolChoice | None = None
+    """Mistral says any where OpenAI says required."""
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     logprobs: bool | None = None
@@ -185,7 +192,12 @@ class Chat(msgspec.Struct, dict=True):
         if isinstance(self.tool_choice, ToolChoice):
             named = self.tool_choice.function.name
             return next((tool.function for tool in self.tools if tool.function.name == named), None)
-        return self.tools[0].function if self.tools and self.tool_choice == "required" else None
+        return self.tools[0].function if self.tools and self.must_call else None
+
+    @property
+    def must_call(self) -> bool:
+        """Whether a function has to be called, whichever it is."""
+        return isinstance(self.tool_choice, str) and self.tool_choice in {"required", "any"}
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode

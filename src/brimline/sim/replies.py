@@ -87,7 +87,7 @@ def compose(chat: Chat, key: str, model: Model, rng: random.Random, recorded: st
     function = chat.forced_function
     if function is not None:
         # OpenAI ends with "stop" when the function was named, and with "tool_calls" when it was left open
-        finish = "tool_calls" if chat.tool_choice == "required" else "stop"
+        finish = "tool_calls" if chat.must_call else "stop"
         calls = (Call(function.name, _object(function.parameters, text)) for text in texts)
         return answer(chat, [Choice(None, finish, call, _thought(chat)) for call in calls])
     thought = _thought(chat)

@@ -13,6 +13,7 @@ from brimline.sim.dialects.bedrock import Bedrock
 from brimline.sim.dialects.cohere import CohereChat, CohereEmbeddings
 from brimline.sim.dialects.gemini import Gemini
 from brimline.sim.dialects.gemini_embeddings import GeminiEmbeddings
+from brimline.sim.dialects.generate import Generate
 from brimline.sim.dialects.ollama import OllamaChat, OllamaGenerate
 from brimline.sim.dialects.ollama_embeddings import OllamaEmbeddings
 from brimline.sim.dialects.openai_embeddings import OpenAIEmbeddings
@@ -100,6 +101,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Call], Dialect | None]], ...] = 
         (r"(?:/anthropic)?/v1/messages", lambda call: Anthropic(call.headers.get("anthropic-version"))),
         (rf"/v1(?:beta1?)?/{_VERTEX}?models/(?P<model>.+):(?P<method>\w+)", _gemini),
         (r"/model/(?P<model>.+)/converse(?P<stream>-stream)?", _bedrock),
+        (r"/generate(?P<stream>_stream)?", lambda call: Generate(stream=call.found["stream"] is not None)),
         # Groq, OpenRouter, Gemini and others have OpenAI's paths below one of their own
         (rf".*/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
     )

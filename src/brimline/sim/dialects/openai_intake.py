@@ -51,8 +51,8 @@ def _problems(chat: Chat) -> Iterator[Problem]:
 
 def _bad_images(parts: list[ContentPart], where: str) -> Iterator[Problem]:
     for i, part in enumerate(parts):
-        url = (part.image_url or {}).get("url", "")
-        if part.type == "image_url" and not str(url).startswith(("data:image/", "https://", "http://")):
+        fits = (part.url or "").startswith(("data:image/", "https://", "http://"))
+        if part.type == "image_url" and not fits:
             place = f"{where}[{i}].image_url.url"
             message = f"Invalid '{place}'. Expected a valid URL, but got a value with an invalid format."
             yield _error(place, message, "invalid_image_url")
