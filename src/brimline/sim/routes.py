@@ -103,6 +103,6 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Call], Dialect | None]], ...] = 
         (r"/model/(?P<model>.+)/converse(?P<stream>-stream)?", _bedrock),
         (r"/generate(?P<stream>_stream)?", lambda call: Generate(stream=call.found["stream"] is not None)),
         # Groq, OpenRouter, Gemini and others have OpenAI's paths below one of their own
-        (rf".*/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
+        (rf".*?/{_PATHS}", lambda call: _OPENAI[call.found["path"]]),
     )
 )
