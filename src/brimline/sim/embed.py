@@ -1,6 +1,7 @@
 """A request for embeddings, as all APIs have it: texts in, as many vectors out."""
 
 from hashlib import blake2b
+from typing import Annotated
 
 import msgspec
 
@@ -13,15 +14,21 @@ class Embed(msgspec.Struct):
 
     model: str
     inputs: list[str]
-    dimensions: int = DIMENSIONS
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=1 << 14)] = DIMENSIONS
     counts: list[int] | None = None
     """Tokens of each input, where it came as token ids."""
     encoding: str = "float"
     """float or base64."""
 
-    stream = False
-    limit: int | None = None
-    """Tokens of output that were asked for: none are."""
+    @property
+    def stream(self) -> bool:
+        """Vectors come all at once."""
+        return False
+
+    @property
+    def limit(self) -> int:
+        """Tokens of output that were asked for."""
+        return 0
 
     @property
     def prompt(self) -> str:

@@ -12,7 +12,6 @@ import msgspec
 
 from brimline.sim.chat import Chat, count_tokens
 from brimline.sim.embed import Embed
-from brimline.sim.errors import Problem, invalid
 from brimline.sim.sample import sample
 from brimline.sim.scenario import Model
 
@@ -171,16 +170,3 @@ def _shortened(text: str, limit: int | None, thought: str | None) -> Choice:
 def _object(schema: Mapping[str, Any], text: str) -> str:
     """A JSON object that fits, as text; a schema that says nothing allows the empty one."""
     return msgspec.json.encode(sample({"type": "object"} | dict(schema), text)).decode()
-
-
-def schema_flaw(chat: Chat) -> Problem | None:
-    """What is wrong with a schema that the reply would have to follow, if anything."""
-    form = chat.response_format.json_schema if chat.response_format is not None else None
-    schemas = [("response_format", form.name, form.schema)] if form is not None else []
-    schemas += [("tools", tool.function.name, tool.function.parameters) for tool in chat.tools]
-    for param, name, schema in schemas:
-        try:
-            _object(schema, "")
-        except (TypeError, ValueError, AttributeError) as error:
-            return invalid(f"Invalid schema for '{name}': {error}.", param, "invalid_json_schema")
-    return None

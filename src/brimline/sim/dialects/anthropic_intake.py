@@ -17,9 +17,10 @@ from brimline.sim.chat import (
     Tool,
     ToolChoice,
 )
+from brimline.sim.checks import checked
+from brimline.sim.dialect import Request
 from brimline.sim.errors import NOT_JSON, Problem, invalid
 from brimline.sim.media import embedded
-from brimline.sim.replies import schema_flaw
 
 Table = dict[str, Any]
 NO_SAMPLING_SINCE = "2026-10-21"
@@ -80,7 +81,7 @@ class _BadBlockError(ValueError):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def read_message(body: bytes, version: str | None) -> Chat | Problem:
+def read_message(body: bytes, version: str | None) -> Request | Problem:
     """Read the body of a request; `version` is that of the API."""
     if version is None:
         return invalid("anthropic-version: header is required")
@@ -96,7 +97,9 @@ def read_message(body: bytes, version: str | None) -> Chat | Problem:
         return NOT_JSON
     except _BadBlockError as error:
         return invalid(str(error))
-    return schema_flaw(chat) or chat
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return invalid("messages: Input should be a valid list of content blocks")
+    return checked(chat)
 
 
 def _flaw(asked: _Body, version: str) -> str | None:
@@ -154,7 +157,7 @@ def _messages(turn: _Turn, where: str) -> Iterator[Message]:
         if block.get("type") == "tool_result":
             content = _content(block.get("content", ""), where)
             yield Message("tool", content, tool_call_id=str(block.get("tool_use_id")))
-    rest = [block for block in turn.content if block.get("type") not in {"tool_use", "tool_result"}]
+    rest = [block for block in turn.content if block.get("type") not in ("tool_use", "tool_result")]
     if rest or calls:
         yield Message(turn.role, _content(rest, where) if rest else None, tool_calls=calls or None)
 
@@ -182,9 +185,9 @@ def _part(block: Table, where: str) -> ContentPart | None:
     kind = block.get("type")
     if kind == "text" and isinstance(block.get("text"), str):
         return ContentPart("text", text=block["text"])
-    if kind in {"image", "document"} and isinstance(block.get("source"), dict):
+    if kind in ("image", "document") and isinstance(block.get("source"), dict):
         return _source(kind, block["source"], f"{where}.{kind}.source")
-    if kind in _IGNORED:
+    if isinstance(kind, str) and kind in _IGNORED:
         return None
     raise _BadBlockError(
         f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags"
@@ -196,7 +199,7 @@ def _source(kind: str, source: Table, where: str) -> ContentPart:
     form, mime, data = source.get("type"), str(source.get("media_type", "")), str(source.get("data", ""))
     if form == "text":
         return ContentPart("text", text=data)
-    if form in {"url", "file"}:
+    if form in ("url", "file"):
         place = str(source.get("url") or source.get("file_id"))
         if form == "url" and kind == "image":
             return ContentPart("image_url", image_url={"url": place})

@@ -16,8 +16,9 @@ from brimline.sim.chat import (
     Tool,
     ToolChoice,
 )
+from brimline.sim.checks import checked
+from brimline.sim.dialect import Request
 from brimline.sim.errors import NOT_JSON, Problem, invalid
-from brimline.sim.replies import schema_flaw
 
 Table = dict[str, Any]
 
@@ -49,7 +50,7 @@ class _Body(msgspec.Struct, rename="camel"):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def read_converse(body: bytes, model: str, *, stream: bool) -> Chat | Problem:
+def read_converse(body: bytes, model: str, *, stream: bool) -> Request | Problem:
     """Read the body of a request; model and stream come from the path."""
     try:
         chat = _chat(_decode(body), model, stream=stream)
@@ -57,9 +58,9 @@ def read_converse(body: bytes, model: str, *, stream: bool) -> Chat | Problem:
         return invalid(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NOT_JSON
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         return invalid(f"The content of a block is missing or of a kind that is not known: {error}")
-    return schema_flaw(chat) or chat
+    return checked(chat)
 
 
 def _chat(asked: _Body, model: str, *, stream: bool) -> Chat:

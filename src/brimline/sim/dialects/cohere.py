@@ -6,10 +6,11 @@ from typing import Any, Literal
 import msgspec
 
 from brimline.sim.chat import Chat, ContentPart, JsonSchema, Message, ResponseFormat, Tool
+from brimline.sim.checks import checked
 from brimline.sim.dialect import Dialect, Event, Letterhead, Request, Words
 from brimline.sim.embed import Embed
 from brimline.sim.errors import NOT_JSON, Problem, ProblemKind, invalid
-from brimline.sim.replies import Answer, Choice, Usage, schema_flaw, words
+from brimline.sim.replies import Answer, Choice, Usage, words
 from brimline.sim.vectors import DIMENSIONS, base64_vector, json_vector
 
 _encode = msgspec.json.Encoder().encode
@@ -113,7 +114,7 @@ class CohereChat(_Cohere):
             response_format=_format(asked.response_format),
             reasoning_effort="medium" if asked.thinking and asked.thinking.type == "enabled" else None,
         )
-        return schema_flaw(chat) or chat
+        return checked(chat)
 
     def reply(self, letter: Letterhead, _request: Request, made: Answer) -> bytes:
         """A message of parts; the model is not named."""
@@ -167,7 +168,7 @@ class CohereEmbeddings(_Cohere):
         if not 0 < len(asked.texts) <= _MOST:
             return invalid(f"invalid request: total number of texts must be at least 1 and at most {_MOST}")
         size = asked.output_dimension or DIMENSIONS
-        return Embed(asked.model, asked.texts, size, encoding=",".join(asked.embedding_types))
+        return checked(Embed(asked.model, asked.texts, size, encoding=",".join(asked.embedding_types)))
 
     def reply(self, letter: Letterhead, request: Request, made: Answer) -> bytes:
         """Vectors by type."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from brimline.sim.chat import count_tokens
+from brimline.sim.checks import checked
 from brimline.sim.dialect import Letterhead, Request
 from brimline.sim.dialects.gemini_intake import get, read_json, refused, text_of
 from brimline.sim.dialects.gemini_words import Google
@@ -33,13 +34,13 @@ class GeminiEmbeddings(Google):
             return table
         try:
             texts, size = self._texts(table)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             return refused(error)
         if not 0 < len(texts) <= _MOST[self._method]:
             return invalid(
                 f"* BatchEmbedContentsRequest.requests: at most {_MOST[self._method]} requests can be in one batch\n"
             )
-        return Embed(self.model, texts, size or DIMENSIONS)
+        return checked(Embed(self.model, texts, DIMENSIONS if size is None else size))
 
     def reply(self, _letter: Letterhead, request: Request, made: Answer) -> bytes:
         """One vector as an object, many as a list of them."""

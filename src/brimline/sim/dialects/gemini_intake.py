@@ -17,9 +17,10 @@ from brimline.sim.chat import (
     Tool,
     ToolChoice,
 )
+from brimline.sim.checks import checked
+from brimline.sim.dialect import Request
 from brimline.sim.errors import NOT_JSON, Problem, invalid
 from brimline.sim.files import Files
-from brimline.sim.replies import schema_flaw
 
 Table = Mapping[str, Any]
 SHOWN, HIDDEN = "shown", "hidden"
@@ -95,16 +96,16 @@ def refused(error: Exception) -> Problem:
     return invalid(str(error) if isinstance(error, RefusedError) else f"Invalid value: {error}", code=code)
 
 
-def read_generate(body: bytes, model: str, files: Files, *, stream: bool) -> Chat | Problem:
+def read_generate(body: bytes, model: str, files: Files, *, stream: bool) -> Request | Problem:
     """Read the body of a request; model and stream come from the path."""
     table = read_json(body)
     if isinstance(table, Problem):
         return table
     try:
         chat = _chat(table, model, files, stream=stream)
-    except (RefusedError, KeyError, TypeError, AttributeError) as error:
+    except (RefusedError, LookupError, TypeError, ValueError, AttributeError) as error:
         return refused(error)
-    return schema_flaw(chat) or chat
+    return checked(chat)
 
 
 def text_of(content: Any) -> str:

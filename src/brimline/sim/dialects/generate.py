@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from brimline.sim.chat import Chat, Count, JsonSchema, Message, ResponseFormat
+from brimline.sim.checks import checked
 from brimline.sim.dialect import Dialect, Event, Letterhead, Request, Words
 from brimline.sim.errors import NOT_JSON, Problem, ProblemKind, invalid
-from brimline.sim.replies import Answer, schema_flaw, words
+from brimline.sim.replies import Answer, words
 
 _encode = msgspec.json.Encoder().encode
 _MODEL = "generate"
@@ -82,7 +83,7 @@ class Generate(Dialect):
             stream=self._stream or asked.stream,
             response_format=ResponseFormat("json_schema", schema) if schema is not None else None,
         )
-        return schema_flaw(chat) or chat
+        return checked(chat)
 
     def lines(self, _letter: Letterhead, latency: int) -> str:
         """Times in milliseconds, as TGI has them."""

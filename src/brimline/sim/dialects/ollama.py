@@ -6,10 +6,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from brimline.sim.chat import Chat, ContentPart, Function, JsonSchema, Message, ResponseFormat, Tool
+from brimline.sim.checks import checked
 from brimline.sim.dialect import Event, Letterhead, Request
 from brimline.sim.dialects.ollama_words import OllamaServer, encode, head, tail
 from brimline.sim.errors import NOT_JSON, Problem, invalid
-from brimline.sim.replies import Answer, Choice, schema_flaw, words
+from brimline.sim.replies import Answer, Choice, words
 
 _DONE = {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "stop"}
 Table = dict[str, Any]
@@ -127,7 +128,7 @@ def _request(
     messages: list[Message],
     tools: list[Tool] | None = None,
     choice: Literal["auto", "required"] = "auto",
-) -> Chat | Problem:
+) -> Request | Problem:
     limit = asked.options.num_predict if asked.options is not None else None
     chat = Chat(
         model=asked.model,
@@ -141,7 +142,7 @@ def _request(
     )
     if isinstance(asked.format, str) and asked.format not in {"", "json"}:
         return invalid(f'invalid format: expected "json" or a JSON schema, got "{asked.format}"')
-    return schema_flaw(chat) or chat
+    return checked(chat)
 
 
 def _message(turn: _Turn) -> Message:

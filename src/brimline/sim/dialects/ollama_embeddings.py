@@ -2,6 +2,7 @@
 
 import msgspec
 
+from brimline.sim.checks import checked
 from brimline.sim.dialect import Letterhead, Request
 from brimline.sim.dialects.ollama_words import OllamaServer, encode
 from brimline.sim.embed import Embed
@@ -39,7 +40,7 @@ class OllamaEmbeddings(OllamaServer):
         if given is None:
             return invalid("invalid input type")
         texts = [given] if isinstance(given, str) else given
-        return Embed(asked.model, texts, asked.dimensions or DIMENSIONS)
+        return checked(Embed(asked.model, texts, asked.dimensions or DIMENSIONS))
 
     def reply(self, letter: Letterhead, request: Request, made: Answer) -> bytes:
         """A list of vectors, or the one."""

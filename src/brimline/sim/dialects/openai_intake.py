@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import msgspec
 
 from brimline.sim.chat import Chat, ContentPart, ToolChoice
+from brimline.sim.checks import schema_flaw
 from brimline.sim.errors import NOT_JSON, Problem, invalid
-from brimline.sim.replies import schema_flaw
 
 NO_MODEL = invalid("you must provide a model parameter")
 _decode = msgspec.json.Decoder(Chat).decode

@@ -16,6 +16,8 @@ from brimline.sim.chat import (
     Tool,
     ToolChoice,
 )
+from brimline.sim.checks import checked
+from brimline.sim.dialect import Request
 from brimline.sim.dialects.openai_intake import problem_of, wrong
 from brimline.sim.errors import NOT_JSON, Problem, invalid
 
@@ -53,7 +55,7 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def read_response(body: bytes) -> Chat | Problem:
+def read_response(body: bytes) -> Request | Problem:
     """Read the body of a request."""
     try:
         asked: _Body = _decode(body)
@@ -62,9 +64,10 @@ def read_response(body: bytes) -> Chat | Problem:
         return wrong(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NOT_JSON
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         return invalid(f"Invalid value: {error}.", "input", "invalid_value")
-    return problem_of(chat) or chat
+    sound = checked(chat)
+    return (problem_of(sound) if isinstance(sound, Chat) else None) or sound
 
 
 def _chat(asked: _Body) -> Chat:
