@@ -17,8 +17,11 @@ class Secret:
         return self._text
 
     def redact(self, text: str) -> str:
-        """Return `text` with every occurrence of the secret replaced, for messages that a server wrote."""
-        return text.replace(self._text, "[key]") if self._text and self._text in text else text
+        """Return `text` with every occurrence of the secret replaced, for messages that a server wrote.
+
+        A text of a few characters is no secret, but part of many words.
+        """
+        return text.replace(self._text, "[key]") if len(self._text) > 4 and self._text in text else text
 
     def __repr__(self) -> str:
         return "Secret(...)"
