@@ -35,7 +35,7 @@ from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, LeftToRival, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
 from brimline.testing import strategies
-from brimline.types import Failure, Fault, FaultKind, Request, Response, Success, Usage
+from brimline.types import Failure, Fault, FaultKind, Rejection, Request, Response, Success, Usage
 
 REACHED = Counter()
 """What the machine got to, over all examples; the test fails if that is not enough to mean anything."""
@@ -52,6 +52,7 @@ NEVER = 1 << 80
 POLICY = RetryPolicy(max_tries=4)
 CLOSED = Fault(FaultKind.CANCELLED, "closed")
 DOWN = Fault(FaultKind.CONNECTION, "down")
+WRONG = Response(text="late", rejection=Rejection("late", "not valid"))
 STOPPING = {kind for kind, row in CONSEQUENCES.items() if row.stops}
 PASSING = [kind for kind in FaultKind if kind not in STOPPING]
 
@@ -257,12 +258,17 @@ class Scheduling(RuleBasedStateMachine):
 
     @precondition(lambda self: self.flying())
     @rule(
-        data=st.data(), response=strategies.responses(), most=st.sampled_from([1, 4]), is_slow=st.booleans()
-    )
-    def answer(self, data, response, most, is_slow):
-        """Attempts are answered."""
+        data=st.data(), response=strategies.responses(), most=st.sampled_from([1, 4]), is_slow=st.booleans(),
+        wrong=st.sampled_from(["stop", None, "stop", "length"]),
+    )  # fmt: skip
+    def answer(self, data, response, most, is_slow, wrong):
+        """Attempts are answered; `wrong`: how an answer ends that its request's schema does not allow."""
         for flight in self.some(data, most):
-            self.end(flight, replace(response, text=repr(flight.attempt)), is_slow=is_slow)
+            text, asked = repr(flight.attempt), flight.attempt.ticket.request
+            given = replace(response, text=text)
+            if wrong and asked.schema is not None:
+                given = replace(given, finish_reason=wrong, rejection=Rejection(text, "not valid"))
+            self.end(flight, given, is_slow=is_slow)
             self.pump()
 
     @precondition(lambda self: self.flying())
@@ -607,8 +613,9 @@ class Scheduling(RuleBasedStateMachine):
         ticket = flight.attempt.ticket
         closed = {line.lane for line in concerned if line.lane.closed is not None}
         if isinstance(result, Response):
-            assert isinstance(verdict, NextTurn if len(ticket.responses) < ticket.request.turns else Final)
-            assert ticket.responses == (*self.turns[ticket.request.id], result)
+            before = self.turns[ticket.request.id]
+            assert ticket.responses == (*before, result)
+            self.judge_answer(ticket.request, before, result, verdict)
             assert not closed
             self.blamed.pop(ticket, None)
         elif isinstance(verdict, Stopped) and verdict.lanes:
@@ -621,6 +628,21 @@ class Scheduling(RuleBasedStateMachine):
             assert not closed
             assert isinstance(verdict, Final if self.is_given_up(flight, result) else TryAgain)
             self.judge_retry(flight, result, verdict)
+
+    def judge_answer(self, request, before, result, verdict):
+        """A turn that is not valid is asked again once; what was cut off never; all others lead to the next."""
+        if result.rejection is None:
+            answered = 1 + sum(response.rejection is None for response in before)
+            assert isinstance(verdict, Final if answered == request.turns else NextTurn)
+            assert isinstance(verdict, NextTurn) or verdict.outcome.ok
+        elif result.finish_reason == "length":
+            assert verdict.outcome.fault.kind is FaultKind.TRUNCATED
+        elif before and before[-1].rejection is not None:
+            assert verdict.outcome.fault.kind is FaultKind.INVALID_OUTPUT
+            REACHED["not valid twice"] += 1
+        else:
+            assert isinstance(verdict, NextTurn)
+            REACHED["asked again"] += 1
 
     def judge_rivals(self, flight, rival, result, verdict, concerned):
         """The first answer counts, and a fault only for what it says about others."""
@@ -699,7 +721,9 @@ class Scheduling(RuleBasedStateMachine):
                 self.finals[ticket.request.id] = outcome
                 assert outcome.request is self.offered[ticket.request.id]
                 if isinstance(outcome, Success):
-                    assert len(outcome.responses) == ticket.request.turns
+                    valid = [response for response in outcome.responses if response.rejection is None]
+                    assert len(valid) == ticket.request.turns
+                    REACHED["repaired"] += len(valid) < len(outcome.responses)
                     REACHED["conversations answered"] += ticket.request.turns > 1
                 REACHED["too long"] += outcome.attempts == 0
                 self.dispatcher.conclude(ticket)
@@ -712,9 +736,7 @@ class Scheduling(RuleBasedStateMachine):
                 self.line(ticket).waiting.add(ticket)
                 if ticket.lane.scope.limits.counts_tokens:
                     estimator = self.dispatcher._estimators[ticket.lane.model]
-                    assert self.dispatcher._demand(ticket) == estimator.demand(
-                        measure(ticket.request, ticket.responses)
-                    )
+                    assert self.dispatcher._demand(ticket) == estimator.demand(measure(*ticket.following))
             case TryAgain(ticket, _, when):
                 line = self.line(ticket)
                 if when > self.now:
@@ -842,7 +864,10 @@ class Scheduling(RuleBasedStateMachine):
                 if flight.keeping:
                     self.kept(flight)
                 else:
-                    self.end(flight, Response(text="late", usage=None))
+                    is_wrong = (
+                        flight.attempt.number % 3 == 1 and flight.attempt.ticket.request.schema is not None
+                    )
+                    self.end(flight, WRONG if is_wrong else Response(text="late", usage=None))
             self.pump()
             if all(line.lane.is_done for line in self.lines.values()):
                 break
@@ -890,6 +915,8 @@ ENOUGH = {
     "late departures": 20,
     "left after more than a window": 20,
     "conversations answered": 300,
+    "asked again": 300,
+    "repaired": 100,
     "crashes with attempts in flight": 15,
     "closed with attempts in flight": 15,
     "stops": 8,

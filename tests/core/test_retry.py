@@ -22,6 +22,7 @@ def test_kinds_are_those_of_the_results_contract():
     transient = {kind.value for kind, row in CONSEQUENCES.items() if row.transient and not row.stops}
     assert transient == {
         "rate_limited", "overloaded", "server_error", "connection", "timeout", "bad_reply", "internal", "cancelled",
+        "invalid_output",
     }  # fmt: skip
     assert {kind.value for kind, row in CONSEQUENCES.items() if row.stops} == {
         "auth",
@@ -29,7 +30,7 @@ def test_kinds_are_those_of_the_results_contract():
         "not_found",
     }
     own = {kind.value for kind, row in CONSEQUENCES.items() if not row.transient}
-    assert own == {"invalid_request", "too_long", "content_filter"}
+    assert own == {"invalid_request", "too_long", "content_filter", "truncated"}
 
 
 @given(st.integers(1, 100), st.integers(0, 10**18), st.integers())

@@ -58,6 +58,18 @@ def test_golden_keys(model, messages, follow_ups, params, key):
     assert request_key(model, messages, follow_ups, params) == key
 
 
+def test_a_schema_is_part_of_it():
+    schema = {"type": "object", "required": ["a"]}
+    text = (
+        '{"endpoint":"lab","messages":[{"content":"a","role":"user"}],"model":"x","params":{},'
+        '"schema":{"required":["a"],"type":"object"},"v":1}'
+    )
+    messages = ({"role": "user", "content": "a"},)
+    key = request_key("lab/x", messages, (), {}, schema=schema)
+    assert key == blake2b(text.encode(), digest_size=16).hexdigest()
+    assert key not in {request_key("lab/x", messages, (), {}, schema=other) for other in (None, {})}
+
+
 def test_golden_keys_are_all_different():
     assert len({key for *_, key in GOLDEN}) == len(GOLDEN)
 

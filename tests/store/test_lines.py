@@ -18,7 +18,7 @@ from brimline.store.lines import (
     read_line,
     result_line,
 )
-from brimline.types import FaultKind, Usage
+from brimline.types import FaultKind, Rejection, Usage
 from tests.store.outcomes import failure, key_of, request, response, success
 
 KEY = key_of(("lab/x", "hi"))
@@ -107,6 +107,55 @@ def test_a_conversation_that_broke_off_keeps_what_was_answered():
 def test_several_answers_and_calls_of_tools_are_kept():
     line = written({}, success(None, response(["a", "b"], tool_calls=({"id": "c1"},))))
     assert (line["response"], line["tool_calls"]) == (["a", "b"], [{"id": "c1"}])
+
+
+SHAPED = request(schema={})
+VALID = response(' {"a": [1]}\n', document=' {"a": [1]}\n')
+STRIPPED = response('So: {"a": 2}', document='{"a": 2}')
+REJECTED = response("hm", rejection=Rejection("hm", "it is no JSON"))
+
+
+def test_what_follows_a_schema_is_json_on_the_line():
+    line = written({}, success(SHAPED, VALID))
+    assert line["response"] == {"a": [1]}
+    assert not {"repaired", "raw_text", "partial_response"} & line.keys()
+
+
+@pytest.mark.parametrize(
+    ("responses", "answer", "raw_text"),
+    [
+        ((STRIPPED,), {"a": 2}, STRIPPED.text),
+        ((REJECTED, VALID), {"a": [1]}, ["hm", VALID.text]),
+        ((response(["{}", "a {}"], document=["{}", "{}"]),), [{}, {}], ["{}", "a {}"]),
+    ],
+)
+def test_what_was_repaired_is_marked_and_has_the_providers_own_text(responses, answer, raw_text):
+    line = written({"repaired": "mine"}, success(SHAPED, *responses, attempts=len(responses)))
+    assert (line["response"], line["repaired"], line["raw_text"]) == (answer, True, raw_text)
+    assert line["input-repaired"] == "mine"
+    assert line["usage"]["input_tokens"] == 7 * len(responses)
+    moved = moved_line(json.dumps(line).encode(), {"label": 1}, SHAPED)
+    assert json.loads(moved)["raw_text"] == raw_text
+
+
+def test_what_never_followed_its_schema_keeps_the_last_text():
+    line = written({}, failure(SHAPED, FaultKind.INVALID_OUTPUT, REJECTED, REJECTED))
+    assert (line["response"], line["raw_text"], line["finish_reason"]) == (None, ["hm", "hm"], "stop")
+    assert not {"repaired", "partial_response"} & line.keys()
+    line = written({}, failure(SHAPED, FaultKind.TRUNCATED, REJECTED))
+    assert line["raw_text"] == "hm"
+
+
+def test_a_conversation_has_what_each_turn_says():
+    asked = request(turns=2, schema={})
+    line = written({}, success(asked, VALID, REJECTED, STRIPPED))
+    assert (line["response"], line["raw_text"]) == ([{"a": [1]}, {"a": 2}], [VALID.text, "hm", STRIPPED.text])
+    line = written({}, failure(asked, FaultKind.INVALID_OUTPUT, VALID, REJECTED, REJECTED))
+    assert line["partial_response"] == [{"a": [1]}]
+
+
+def test_calls_of_tools_beside_a_schema_leave_the_text_as_it_is():
+    assert written({}, success(SHAPED, response("Let me see", tool_calls=({},))))["response"] == "Let me see"
 
 
 def test_tokens_are_unknown_rather_than_zero_where_the_provider_is_silent():

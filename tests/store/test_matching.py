@@ -236,7 +236,7 @@ def test_each_model_of_a_row_has_its_own_line():
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_every_kind_of_fault_has_a_standing(kind):
-    hopeless = {"invalid_request", "too_long", "content_filter"}
+    hopeless = {"invalid_request", "too_long", "content_filter", "truncated"}
     assert standing_of(recorded(0, "lab/x", "p", kind)) is (
         Standing.HOPELESS if kind in hopeless else Standing.TRANSIENT
     )

@@ -8,8 +8,8 @@ import pytest
 
 from brimline.store import appender
 from brimline.store.turns import TurnLog
-from brimline.types import Response, Usage
-from tests.store.outcomes import request, response
+from brimline.types import Rejection, Response, Usage
+from tests.store.outcomes import request, response, success
 
 ASKED = request("a", turns=4)
 FULL = Response(
@@ -38,7 +38,7 @@ async def keep(path, *turns, forget=()):
     for asked, answer in turns:
         await log.append(asked, answer)
     for asked in forget:
-        log.forget(asked)
+        log.forget(success(asked))
     await log.close()
 
 
@@ -86,7 +86,7 @@ async def test_forgotten_within_a_process_means_forgotten(path):
     await keep(path, (ASKED, response("1")))
     log = opened(path)
     assert log.kept(ASKED)
-    log.forget(ASKED)
+    log.forget(success(ASKED))
     assert log.kept(ASKED) == ()
     await log.close()
     assert opened(path).kept(ASKED) == ()
@@ -146,3 +146,23 @@ async def test_a_mark_that_could_not_be_written_troubles_nobody(path, monkeypatc
     await keep(path, forget=[ASKED])
     gc.collect()
     assert heard == []
+
+
+BAD = Response(text="hm", rejection=Rejection("hm", "it is no JSON"))
+GOOD = Response(text=" {}", document=" {}")
+
+
+async def test_what_was_asked_for_again_is_kept_too_and_forgotten_with_its_outcome(path):
+    asked = request("a", schema={})
+    await keep(path, (asked, BAD))
+    log = opened(path)
+    assert log.kept(asked) == (BAD,)
+    log.forget(success(asked, BAD, GOOD))
+    await log.close()
+    assert opened(path).kept(asked) == ()
+
+
+async def test_what_was_rejected_is_no_turn_that_counts(path):
+    asked = request("a", turns=2, schema={})
+    await keep(path, (asked, BAD), (asked, GOOD), (asked, BAD), (asked, GOOD))
+    assert opened(path).kept(asked) == (BAD, GOOD, BAD)

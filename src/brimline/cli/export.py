@@ -29,6 +29,7 @@ from brimline.types import Usage
 STDOUT = Path("-")
 OPTIONAL = {
     "partial_response",
+    "raw_text",
     "tool_calls",
     *(f"usage.{member.name}" for member in fields(Usage)),
     *(f"error.{member}" for member in ("kind", "message", "http_status", "provider_code", "code")),

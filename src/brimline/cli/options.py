@@ -12,6 +12,7 @@ from brimline.config.size import parse_size
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.time import MINUTE
 from brimline.data.recipe import parse_value
+from brimline.data.shape import shape_of
 from brimline.engine.options import RunOptions, Share
 from brimline.errors import BrimlineError, ConfigError
 
@@ -89,6 +90,7 @@ SHARD = Checked("i/N", read_shard)
 SHARE = Checked("N|P%", Share.parse)
 FOLDER = Checked("DIR", read_folder)
 SIZE = Checked("SIZE", parse_size)
+SHAPE = Checked("FILE", shape_of)
 SPAN = Checked("SECONDS", parse_duration)
 
 RUN = (
@@ -117,6 +119,8 @@ _INPUT = [
     click.option("-P", "--param", "params", type=PARAM, multiple=True,
                  help="Generation parameter, JSON or else text; wins over the row's; repeatable."),
     click.option("--embed", is_flag=True, help="Ask for the embedding of each row's text instead of an answer."),
+    click.option("--schema", type=SHAPE,
+                 help="JSON schema that answers have to follow; `response` is JSON then."),
     click.option("--repeat", type=click.IntRange(min=1), metavar="N",
                  help="Ask for N answers to every row, numbered from 0 (1)."),
     click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),

@@ -10,6 +10,7 @@ import heapq
 from brimline.core.bundle import is_divisible
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.repair import hopeless
 from brimline.core.retry import GiveUp
 from brimline.core.scheduler import Scheduler
 from brimline.core.steps import (
@@ -105,6 +106,9 @@ class Dispatcher(Scheduler):
             loser.beaten = True
         ticket.clock(attempt.started, now)
         ticket.answer(response)
+        fault = hopeless(ticket.responses)
+        if fault is not None:
+            return Final(ticket, ticket.failure(fault, self._epoch), loser)
         if not ticket.is_answered:
             return NextTurn(ticket, response, loser)
         return Final(ticket, ticket.success(self._epoch), loser)

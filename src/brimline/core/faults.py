@@ -64,6 +64,10 @@ CONSEQUENCES: dict[FaultKind, Consequence] = {
     _K.INVALID_REQUEST: Consequence(tries=1, transient=False),
     _K.TOO_LONG: Consequence(tries=1, transient=False),
     _K.CONTENT_FILTER: Consequence(tries=1, billed=True, transient=False),
+    _K.TRUNCATED: Consequence(tries=1, billed=True, transient=False),
+    _K.INVALID_OUTPUT: Consequence(
+        tries=1, billed=True
+    ),  # its further try was made as an exchange of its own
     _K.CANCELLED: Consequence(tries=1, billed=True),
     _K.AUTH: Consequence(reach=Reach.ACCOUNT, counts=False),
     _K.QUOTA_EXHAUSTED: Consequence(reach=Reach.ACCOUNT, counts=False),

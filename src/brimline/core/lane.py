@@ -7,6 +7,7 @@ from brimline.core.estimate import Size, measure
 from brimline.core.hedging import Hedging
 from brimline.core.permit import Demand, Permit
 from brimline.core.queue import Queue
+from brimline.core.repair import following
 from brimline.types import Advert, Failure, Fault, FaultKind, Request, Response, Success
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Ticket:
         lane: Where it waits.
         size: How large its next exchange is, or None: nobody has measured it.
         demand: What its last attempt needed.
-        responses: The exchanges answered so far.
+        responses: The responses so far, rejected ones included.
+        answered: How many of them are not rejected: turns that are through.
         attempts: HTTP requests made for it, refused ones included.
         tries: Tries of the present exchange that count.
         faults: How those tries ended.
@@ -30,6 +32,7 @@ class Ticket:
     """
 
     __slots__ = (
+        "answered",
         "attempts",
         "demand",
         "faults",
@@ -48,6 +51,7 @@ class Ticket:
         self.size: Size | None = None
         self.demand = Demand()
         self.responses = responses
+        self.answered = sum(response.rejection is None for response in responses) if responses else 0
         self.attempts = 0
         self.tries = 0
         self.faults: list[FaultKind] = []
@@ -56,17 +60,23 @@ class Ticket:
 
     @property
     def is_answered(self) -> bool:
-        """Whether every exchange of the request has its response."""
-        return len(self.responses) >= self.request.turns
+        """Whether every turn of the request has its response."""
+        return self.answered >= self.request.turns
+
+    @property
+    def following(self) -> tuple[Request, tuple[Response, ...]]:
+        """Its next exchange as it is sent: a request, and the responses to its turns so far."""
+        return following(self.request, self.responses)
 
     @property
     def measured(self) -> Size:
         """The size of its next exchange; one that came before tokens were limited keeps its place in the queue."""
-        return measure(self.request, self.responses) if self.size is None else self.size
+        return measure(*self.following) if self.size is None else self.size
 
     def answer(self, response: Response) -> None:
         """Add the response to the present exchange."""
         self.responses = (*self.responses, response)
+        self.answered += response.rejection is None
         self.tries = 0
         self.faults.clear()
 
@@ -104,7 +114,9 @@ class Ticket:
         )
 
     def __repr__(self) -> str:
-        return f"<Ticket {self.request.id!r}: {len(self.responses)} of {self.request.turns}, {self.attempts} attempts>"
+        return (
+            f"<Ticket {self.request.id!r}: {self.answered} of {self.request.turns}, {self.attempts} attempts>"
+        )
 
 
 class Attempt:

@@ -364,7 +364,7 @@ class Scheduler:
         if ticket.is_answered:
             return Final(ticket, ticket.success(self._epoch))
         limits = lane.scope.limits
-        ticket.size = measure(ticket.request, ticket.responses) if limits.counts_tokens else None
+        ticket.size = measure(*ticket.following) if limits.counts_tokens else None
         verdict = self._refuse(ticket, self._demand(ticket))
         if verdict is None:
             self._queue(ticket, first=first)

@@ -52,7 +52,9 @@ class Final:
 
 @dataclass(slots=True)
 class NextTurn:
-    """A turn of a conversation is answered; make it durable, then `Dispatcher.proceed` with the ticket.
+    """A turn of a conversation is answered, or a turn's answer is not valid and is asked for again.
+
+    Make the response durable, then `Dispatcher.proceed` with the ticket.
 
     The `loser` is to be cancelled: its rival was answered first.
     """

@@ -50,6 +50,7 @@ class Recipe:
         embed: Whether embeddings are asked for; rows of a batch file say that themselves.
         system: Makes the system message, for rows without one.
         params: Generation parameters, which win over the row's.
+        schema: The JSON schema that answers have to follow, or None.
         repeat: How many answers are asked for each row by each model.
     """
 
@@ -60,6 +61,7 @@ class Recipe:
     embed: bool = False
     system: Renderer | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
     repeat: int = 1
 
     @property
@@ -81,6 +83,8 @@ class Recipe:
         if form is None and shape.has_body and self.prompt is None and self.column is None:
             missing_id(columns)
         operation = self._operation(form)
+        if self.schema is not None and operation is Operation.EMBEDDING:
+            raise RowError("asks for an embedding, which follows no schema")
         models = self.models or (_model(columns, form),)
         prompt = self._prompt(columns, form, operation)
         given = _params(columns, form) if shape.has_params else {}
@@ -93,7 +97,7 @@ class Recipe:
         requests: list[Request] = []
         for model in models:
             params = _filtered(given, model, columns) if "safety_filter" in columns else given
-            key = _key(model, prompt, params, operation) if with_keys else ""
+            key = _key(model, prompt, params, operation, self.schema) if with_keys else ""
             for repeat in repeats:
                 request = Request(
                     id=number if own_id is None else own_id,
@@ -103,6 +107,7 @@ class Recipe:
                     media=prompt.media,
                     params=params,
                     operation=operation,
+                    schema=self.schema,
                     priority=priority,
                     repeat=repeat,
                     key=key,
@@ -185,10 +190,16 @@ def _own_id(columns: Mapping[str, Any], form: Form | None) -> Any:
     return value
 
 
-def _key(model: str, prompt: Prompt, params: Mapping[str, Any], operation: Operation) -> str:
+def _key(
+    model: str,
+    prompt: Prompt,
+    params: Mapping[str, Any],
+    operation: Operation,
+    schema: Mapping[str, Any] | None,
+) -> str:
     """Return a request's key; what cannot be written as JSON has none, and cannot be sent either."""
     try:
-        return request_key(model, prompt.messages, prompt.follow_ups, params, operation)
+        return request_key(model, prompt.messages, prompt.follow_ups, params, operation, schema=schema)
     except UnicodeEncodeError:
         raise RowError("it holds text that is not Unicode (half of a surrogate pair)") from None
     except (TypeError, ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from brimline.config import Config, Endpoint
 from brimline.data.frames import rows_of
 from brimline.data.given import GivenRows
+from brimline.data.shape import Schema, shape_of
 from brimline.engine.callables import Function
 from brimline.engine.engine import Engine
 from brimline.engine.execution import Execution
@@ -37,6 +38,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     params: Mapping[str, Any] | None = None,
     embed: bool = False,
     batch_size: int | None = None,
+    schema: Schema | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint | Function] | None = None,
@@ -74,6 +76,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         params: Generation parameters; they win over a row's own.
         embed: Ask for embeddings instead of answers.
         batch_size: How many embeddings go in one HTTP request at most (256); a provider may take fewer.
+        schema: What answers have to be like: a JSON schema or the name of a file with one, a Pydantic model, a msgspec
+            Struct, a dataclass, ...; `response` in the results is JSON then.
         limits: Declared quotas by model reference or pattern, as text (`500/min, 200k tokens/min`).
         concurrency: Attempts in flight at once, for each model or by model reference or pattern (learned).
         endpoints: Endpoints by name, beside those of the configuration; a function of a request can be one.
@@ -130,6 +134,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         system=system,
         embed=embed,
         params=dict(params or {}),
+        schema=None if schema is None else shape_of(schema),
         deadline=deadline,
         limit=limit,
         retry=Retry(retry),
@@ -148,6 +153,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     params: Mapping[str, Any] | None = None,
     embed: bool = False,
     batch_size: int | None = None,
+    schema: Schema | None = None,
     limits: Mapping[str, str] | None = None,
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint | Function] | None = None,
@@ -168,6 +174,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         params: Generation parameters; they win over an item's own.
         embed: As for `run`.
         batch_size: As for `run`.
+        schema: As for `run`; an outcome's `value` is what the answer says.
         limits: As for `run`.
         concurrency: As for `run`.
         endpoints: As for `run`.
@@ -190,9 +197,10 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         cache=cache,
         on_progress=on_progress,
     )
+    maker = Maker(model, system, params, embed=embed, schema=schema)
     rows = rows_of(requests)
     items = rows if isinstance(rows, AsyncIterable) else [*rows]
-    return _on_a_loop(lambda: _map(engine, items, Maker(model, system, params, embed=embed), deadline))
+    return _on_a_loop(lambda: _map(engine, items, maker, deadline))
 
 
 def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:

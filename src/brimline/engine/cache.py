@@ -166,7 +166,12 @@ class Recall:
             place = self._places[request.model] = _place(self._config, request.model)
         try:
             key = request.key or request_key(
-                request.model, request.messages, request.follow_ups, request.params, request.operation
+                request.model,
+                request.messages,
+                request.follow_ups,
+                request.params,
+                request.operation,
+                schema=request.schema,
             )
         except (TypeError, ValueError, RecursionError):
             return b""

@@ -14,6 +14,7 @@ from brimline.config.size import parse_size
 from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
+from brimline.data.shape import Schema
 from brimline.engine.callables import CallableEndpoint, Function, find_function
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.progress import Progress, progress_of
@@ -156,6 +157,7 @@ class Engine:
         system: str | None = None,
         params: Mapping[str, Any] | None = None,
         embed: bool = False,
+        schema: Schema | None = None,
         deadline: float | None = None,
     ) -> AsyncIterator[Outcome]:
         """Send requests as they come and yield outcomes as they are complete, in no order.
@@ -171,12 +173,16 @@ class Engine:
             system: System message for items that have none.
             params: Generation parameters; they win over an item's own.
             embed: Ask for embeddings instead of answers, many in one HTTP request.
+            schema: What answers have to be like: a JSON schema, a Pydantic model, a msgspec Struct, a dataclass, ...; an
+                outcome's `value` is what the answer says.
             deadline: Seconds; then all that is left is `Failure(cancelled)`.
 
         Raises:
             UsageError: The engine is not open.
+            ConfigError: The schema is none.
         """
-        outcomes = numbered(self, requests, Maker(model, system, params, embed=embed), deadline)
+        maker = Maker(model, system, params, embed=embed, schema=schema)
+        outcomes = numbered(self, requests, maker, deadline)
         try:
             async for _, outcome in outcomes:
                 yield outcome
@@ -191,6 +197,7 @@ class Engine:
         system: str | None = None,
         params: Mapping[str, Any] | None = None,
         embed: bool = False,
+        schema: Schema | None = None,
         priority: int = Priority.HIGH,
         timeout: float | None = None,  # noqa: ASYNC109  the outcome says that it expired, nothing is raised
     ) -> Outcome:
@@ -202,14 +209,15 @@ class Engine:
             system: System message if the prompt has none.
             params: Generation parameters.
             embed: Ask for the prompt's embedding instead of an answer.
+            schema: What the answer has to be like, as for `stream`.
             priority: Higher goes first.
             timeout: Seconds in all, waiting for the limits included; then it is `Failure(timeout)`.
 
         Raises:
             UsageError: The engine is not open.
-            ConfigError: The model's endpoint does not exist or lacks its key.
+            ConfigError: The model's endpoint does not exist or lacks its key, or the schema is none.
         """
-        maker = Maker(model, system, params, embed=embed, priority=priority)
+        maker = Maker(model, system, params, embed=embed, schema=schema, priority=priority)
         return await ask_one(self, prompt, maker, timeout)
 
     def stats(self) -> Progress:

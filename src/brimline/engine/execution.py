@@ -16,6 +16,7 @@ from brimline.core.permit import Demand
 from brimline.core.time import SECOND
 from brimline.core.view import LimitView, views
 from brimline.data.recipe import Origin
+from brimline.data.shape import Shapes
 from brimline.engine.clock import wall_clock
 from brimline.engine.control import Control
 from brimline.engine.copies import Copier, pay_out
@@ -79,6 +80,7 @@ class Execution:
             hedge=settings.hedge,
             watch=self._note,
             recall=recall,
+            shapes=Shapes(self._options.schema),
         )
         self._copied = 0
         self._count()

@@ -134,7 +134,12 @@ class Feed:
         self.error: BaseException | None = None
         settings = engine.config.run
         self.run = Run(
-            self, self._outcomes, timeout=settings.timeout, hedge=settings.hedge, recall=engine.recall()
+            self,
+            self._outcomes,
+            timeout=settings.timeout,
+            hedge=settings.hedge,
+            recall=engine.recall(),
+            shapes=maker.shapes,
         )
         self.run.is_open = True
         pump.adopt(self.run)

@@ -83,7 +83,7 @@ class FileSink(Sink):
     async def keep(self, final: Final) -> None:
         """Write the result down, and those of its duplicates; durable when this returns."""
         await self.keep_all([final])
-        self._turns.forget(final.outcome.request)
+        self._turns.forget(final.outcome)
 
     async def keep_all(self, finals: Sequence[Final]) -> None:
         """Write several results down at once, and those of their duplicates; durable when this returns."""

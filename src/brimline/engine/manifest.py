@@ -13,6 +13,7 @@ import msgspec
 from brimline._version import __version__
 from brimline.config import Config, LimitRule, ModelLimits
 from brimline.config.load import user_file
+from brimline.data.shape import Shape, shape_of
 from brimline.engine.options import RunOptions
 from brimline.engine.status import Limits
 from brimline.errors import RunError
@@ -30,7 +31,7 @@ def describe_command(options: RunOptions, config: Config) -> dict[str, Any]:
     return {
         "folder": str(Path.cwd()),
         "config": files[0] if files else None,
-        "options": msgspec.to_builtins(options, enc_hook=str),
+        "options": msgspec.to_builtins(options, enc_hook=_write),
         "rules": msgspec.to_builtins(rules),
         "run": given,
     }
@@ -91,5 +92,11 @@ def read_command(manifest: Mapping[str, Any], output: Path) -> GivenCommand:
         raise RunError(f"the manifest of {output} cannot be read: {error}", hint=hint) from None
 
 
+def _write(value: Any) -> Any:
+    return value.schema if isinstance(value, Shape) else str(value)
+
+
 def _read(kind: type, value: Any) -> Any:
+    if kind is Shape:
+        return shape_of(value)
     return Path(value) if kind is Path else value

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brimline.data.inputs import STDIN, stem_of
+from brimline.data.shape import Shape
 from brimline.errors import ConfigError
 from brimline.types import FaultKind
 
@@ -67,6 +68,7 @@ class RunOptions:
         embed: Whether embeddings are asked for instead of answers.
         system: Template of the system message.
         params: Generation parameters that win over the rows' own.
+        schema: What answers have to be like.
         retry: Which failed rows are sent again.
         only: Send only rows that failed for one of these kinds of fault, and none that is missing.
         fresh: Whether to start over, with the old results kept aside.
@@ -86,6 +88,7 @@ class RunOptions:
     embed: bool = False
     system: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    schema: Shape | None = None
     retry: Retry = Retry.TRANSIENT
     only: frozenset[FaultKind] | None = None
     fresh: bool = False

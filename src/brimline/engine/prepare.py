@@ -85,6 +85,7 @@ def make_recipe(options: RunOptions, folder: Path, *, repeat: int = 1) -> Recipe
         embed=options.embed,
         system=None if options.system is None else Template(options.system, "the system template"),
         params=options.params,
+        schema=None if options.schema is None else options.schema.schema,
         repeat=repeat,
     )
 

@@ -366,6 +366,7 @@ class Pump:
         run: Run = lane.run
         endpoint = self._endpoints[lane.scope.key.endpoint]
         result = await endpoint.exchange(attempt, partial(self._departed, attempt), run.timeout)
+        result = run.shapes.check(attempt.ticket.request, result)
         del self._sending[attempt]
         attempt.ended = True
         now = self.clock.now()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from brimline.core.lane import Attempt, Lane
 from brimline.core.steps import Final, NextTurn, Stopped
+from brimline.data.shape import Shapes
 from brimline.engine.meter import Meter
 from brimline.types import Fault, Outcome, Request, Response
 
@@ -78,6 +79,7 @@ class Run:
         hedge: Whether what is late at its end gets a second attempt.
         watch: Called with each outcome once it is durable.
         recall: What it takes from the cache and gives to it, or None.
+        shapes: What its answers have to be like, where requests have a schema.
 
     Attributes:
         lanes: Its lanes by model reference.
@@ -101,6 +103,7 @@ class Run:
         hedge: bool = False,
         watch: Callable[[Outcome], None] | None = None,
         recall: "Recall | None" = None,
+        shapes: Shapes | None = None,
     ) -> None:
         self.source = source
         self.sink = sink
@@ -108,6 +111,7 @@ class Run:
         self.hedge = hedge
         self.watch = watch
         self.recall = recall
+        self.shapes = shapes or Shapes()
         self.lanes: dict[str, Lane] = {}
         self.meters: dict[str, Meter] = {}
         self.stops: dict[str, Fault] = {}
@@ -125,7 +129,10 @@ class Run:
         if self.recall is None:
             return kept
         found = await self.recall.find(requests)
-        return [turns if answer is None else answer for turns, answer in zip(kept, found, strict=True)]
+        return [
+            turns if answer is None or not self.shapes.accept(request, answer) else answer
+            for request, turns, answer in zip(requests, kept, found, strict=True)
+        ]
 
     def finish(self, now: int, finals: Sequence[Final]) -> None:
         """Count the outcomes of a ticket and show them: they are durable now."""

@@ -12,9 +12,11 @@ from brimline.data.frames import Frame
 from brimline.data.media import Media
 from brimline.data.recipe import Recipe
 from brimline.data.rows import Row, RowError
+from brimline.data.shape import Schema, Shapes, shape_of
 from brimline.data.template import Plain
 from brimline.engine.feed import Feed
 from brimline.engine.run import Run, Sink
+from brimline.errors import ConfigError
 from brimline.types import Failure, Fault, FaultKind, Operation, Outcome, Request
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ class Maker:
         params: Generation parameters that win over the items' own.
         embed: Whether embeddings are asked for instead of answers; a `Request` says that itself, too.
         priority: Replaces the items' own.
+        schema: What answers have to be like; replaces the items' own.
+
+    Attributes:
+        shapes: The shapes of their answers.
+
+    Raises:
+        ConfigError: The schema is none.
     """
 
     def __init__(
@@ -46,31 +55,27 @@ class Maker:
         *,
         embed: bool = False,
         priority: int | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self._model = model
         self._priority = priority
         self._params = dict(params or {})
+        shape = None if schema is None else shape_of(schema)
+        self.shapes = Shapes(shape)
+        self._schema = None if shape is None else shape.schema
         self._recipe = Recipe(
             media=Media(Path()),
             models=(model,) if model else (),
             embed=embed,
             system=None if system is None else Plain(system),
             params=self._params,
+            schema=self._schema,
         )
 
     def make(self, item: Item, number: int) -> Request | Failure:
         """Return the request that an item is, or why it is none; its origin is its number. Never raises."""
         if isinstance(item, Request):
-            params = {**item.params, **self._params}
-            changed = replace(
-                item,
-                model=self._model or item.model,
-                params=params,
-                operation=Operation.EMBEDDING if self._recipe.embed else item.operation,
-                key="",
-                origin=(number, item),
-            )
-            return self._prioritise(changed)
+            return self._remake(item, number)
         try:
             columns = dict(item) if isinstance(item, Mapping) else {"prompt": item}
             (request,) = self._recipe.requests(Row(0, number + 1, columns), number)
@@ -79,6 +84,35 @@ class Maker:
         except Exception as error:  # noqa: BLE001  an item may be anything, and one must not end the others
             return self.refuse(number, f"is no request: {type(error).__name__}: {error}", item)
         return self._prioritise(replace(request, origin=(number, item)))
+
+    def _remake(self, request: Request, number: int) -> Request | Failure:
+        schema = request.schema if self._schema is None else self._schema
+        operation = Operation.EMBEDDING if self._recipe.embed else request.operation
+        if schema is not None and operation is Operation.EMBEDDING:
+            return self.refuse(number, "asks for an embedding, which follows no schema", request)
+        try:
+            if schema is not None:
+                self.shapes.of(schema)
+        except (ConfigError, TypeError, ValueError, RecursionError) as error:
+            return self.refuse(number, str(error), request)
+        changed = replace(
+            request,
+            model=self._model or request.model,
+            params={**request.params, **self._params},
+            operation=operation,
+            schema=schema,
+            key="",
+            origin=(number, request),
+        )
+        return self._prioritise(changed)
+
+    def unwrap(self, outcome: Outcome) -> tuple[int, Outcome]:
+        """Return the number of an outcome's item, and the outcome with its value, of the request that the user gave."""
+        number, item = cast(tuple[int, Item], outcome.request.origin)
+        request = item if isinstance(item, Request) else replace(outcome.request, origin=item)
+        if isinstance(outcome, Failure):
+            return number, replace(outcome, request=request)
+        return number, replace(outcome, request=request, value=self.shapes.value(outcome))
 
     def _prioritise(self, request: Request) -> Request:
         return request if self._priority is None else replace(request, priority=self._priority)
@@ -121,11 +155,11 @@ async def numbered(
     timer = None if deadline is None else loop.call_later(deadline, feed.expire, deadline)
     try:
         while (outcome := await feed.take()) is not None:
-            yield _unwrap(outcome)
+            yield maker.unwrap(outcome)
         if feed.run.error is not None:
             raise feed.run.error
         for failure in feed.rest():
-            yield _unwrap(failure)
+            yield maker.unwrap(failure)
         if feed.error is not None:
             raise feed.error
     finally:
@@ -134,22 +168,15 @@ async def numbered(
         await feed.close()
 
 
-def _unwrap(outcome: Outcome) -> tuple[int, Outcome]:
-    """Give back the request that the user gave."""
-    number, item = cast(tuple[int, Item], outcome.request.origin)
-    request = item if isinstance(item, Request) else replace(outcome.request, origin=item)
-    return number, replace(outcome, request=request)
-
-
 async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | None) -> Outcome:  # noqa: ASYNC109
     """Send one request and return its outcome."""
     made = maker.make(item, 0)
     if isinstance(made, Failure):
-        return _unwrap(made)[1]
+        return maker.unwrap(made)[1]
     one = One(made, engine.pump.clock.epoch)
     longest = engine.config.run.timeout
     recall = engine.recall(lambda _: 0)
-    run = Run(one, one, timeout=min(timeout or longest, longest), recall=recall)
+    run = Run(one, one, timeout=min(timeout or longest, longest), recall=recall, shapes=maker.shapes)
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
@@ -159,12 +186,12 @@ async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | N
         if not limit.expired():
             raise
         fault = Fault(FaultKind.TIMEOUT, f"no outcome within {timeout:g} s")
-        return _unwrap(one.outcome or Failure(request=made, fault=fault))[1]
+        return maker.unwrap(one.outcome or Failure(request=made, fault=fault))[1]
     finally:
         engine.end(run)
     if one.outcome is None and run.error is not None:
         raise run.error
     if one.outcome is None:  # its endpoint has stopped before it was even queued
         assert lane.closed is not None
-        return _unwrap(Failure(request=made, fault=lane.closed))[1]
-    return _unwrap(one.outcome)[1]
+        return maker.unwrap(Failure(request=made, fault=lane.closed))[1]
+    return maker.unwrap(one.outcome)[1]

@@ -31,14 +31,14 @@ class WireEndpoint(LiveEndpoint):
         self._transport = transport
 
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
-        request = attempt.ticket.request
+        request, responses = attempt.ticket.following
         problem = self.provider.problem(request)
         if problem is not None:
             return Fault(FaultKind.INVALID_REQUEST, problem)
         try:
             if request.media:
                 request = replace(request, messages=embed(request.messages, request.media))
-            encoded = self.provider.encode(request, attempt.ticket.responses)
+            encoded = self.provider.encode(request, responses)
         except (MediaError, TypeError, ValueError) as error:
             return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
         reply = await self._transport.send(encoded, departed)

@@ -21,6 +21,8 @@ FIELDS = (
     "response",
     "embedding",
     "partial_response",
+    "repaired",
+    "raw_text",
     "tool_calls",
     "status",
     "error",
@@ -40,7 +42,7 @@ FIELDS = (
 """Members that a line adds to a row, beside `id` and `model`."""
 
 _RESERVED = {"id", "model", *FIELDS}
-_SOMETIMES = {"repeat", "partial_response", "tool_calls", "cached", "duplicate"}
+_SOMETIMES = {"repeat", "partial_response", "repaired", "raw_text", "tool_calls", "cached", "duplicate"}
 """Members that a line has only if there is something in them; an input's own never stands in their place."""
 
 _UNSENT = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": None, "attempts": 0}
@@ -48,6 +50,7 @@ _UNSENT = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": No
 
 _INPUT = "input-"
 _encode = msgspec.json.Encoder().encode
+_decode_any = msgspec.json.Decoder().decode
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading JSON raises; the last where it is nested too deep."""
 
@@ -151,9 +154,11 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
     if outcome.request.operation is Operation.EMBEDDING:
         line = {"response": None, "embedding": _vector(last)}
     else:
-        line = {"response": _texts(outcome.request, responses) if isinstance(outcome, Success) else None}
-    if isinstance(outcome, Failure) and responses:
-        line["partial_response"] = _texts(outcome.request, responses)
+        line = {"response": _answers(outcome.request, responses) if isinstance(outcome, Success) else None}
+    if isinstance(outcome, Failure) and responses and (answers := _answers(outcome.request, responses)):
+        line["partial_response"] = answers
+    if outcome.request.schema is not None:
+        line |= _repair(outcome)
     if last is not None and last.tool_calls:
         line["tool_calls"] = last.tool_calls
     line |= {
@@ -176,9 +181,28 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
     return line
 
 
-def _texts(request: Request, responses: tuple[Response, ...]) -> Any:
-    """Return the answer: a text, or for a conversation a list with one for each turn."""
-    return [response.text for response in responses] if request.turns > 1 else responses[0].text
+def _answers(request: Request, responses: tuple[Response, ...]) -> Any:
+    """Return the answer, or for a conversation a list with one for each turn: texts, or what they say in JSON."""
+    if request.schema is None:
+        return [response.text for response in responses] if request.turns > 1 else responses[0].text
+    answers = [_answer(response) for response in responses if response.rejection is None]
+    return answers if request.turns > 1 else answers[0] if answers else None
+
+
+def _answer(response: Response) -> Any:
+    document = response.document
+    if document is None:
+        return response.text
+    return _decode_any(document) if isinstance(document, str) else [_decode_any(one) for one in document]
+
+
+def _repair(outcome: Outcome) -> dict[str, Any]:
+    """Return what was done to get what the schema asks for, and what the provider wrote; nothing if that is it."""
+    texts = [response.text for response in outcome.responses]
+    if not any(response.rejection or response.is_repaired for response in outcome.responses):
+        return {}
+    raw_text = texts if len(texts) > 1 else texts[0]
+    return {"repaired": True, "raw_text": raw_text} if outcome.ok else {"raw_text": raw_text}
 
 
 def _vector(response: Response | None) -> Any:

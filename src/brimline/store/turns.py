@@ -10,7 +10,7 @@ import msgspec
 
 from brimline.store.appender import Appender
 from brimline.store.attempts import name_request
-from brimline.types import Request, Response, Usage
+from brimline.types import Outcome, Rejection, Request, Response, Usage
 
 
 class _Turn(msgspec.Struct, tag_field="what", tag="turn", omit_defaults=True):
@@ -24,6 +24,8 @@ class _Turn(msgspec.Struct, tag_field="what", tag="turn", omit_defaults=True):
     tool_calls: list[Any] = []
     raw: str = ""
     repeat: int | None = None
+    document: str | list[str] | None = None
+    rejection: Rejection | None = None
 
 
 class _Done(msgspec.Struct, tag_field="what", tag="done", omit_defaults=True):
@@ -53,11 +55,16 @@ class TurnLog:
             _rewrite(path, self._kept)
 
     def kept(self, request: Request) -> tuple[Response, ...]:
-        """Return the turns of `request` that an earlier process has kept."""
+        """Return the turns of `request` that an earlier process has kept, but never all that make its outcome."""
         if not self._kept:
             return ()
-        turns = self._kept.get(_name(request), [])
-        return tuple(_response(turn) for turn in turns[: request.turns - 1])
+        answered, responses = 0, []
+        for turn in self._kept.get(_name(request), []):
+            answered += turn.rejection is None
+            if answered == request.turns:
+                break
+            responses.append(_response(turn))
+        return tuple(responses)
 
     def append(self, request: Request, response: Response) -> asyncio.Future[None]:
         """Keep a finished turn; the future is done when it is durable."""
@@ -73,12 +80,15 @@ class TurnLog:
             tool_calls=[*response.tool_calls],
             raw=response.raw.decode("utf-8", "replace"),
             repeat=request.repeat,
+            document=response.document,
+            rejection=response.rejection,
         )
         return self._open().append(_encode(turn) + b"\n")
 
-    def forget(self, request: Request) -> None:
-        """Note that the conversation has its outcome; its turns are of no more use."""
-        if request.turns > 1:
+    def forget(self, outcome: Outcome) -> None:
+        """Note that a conversation has its outcome; its turns are of no more use, nor what was asked for again."""
+        request = outcome.request
+        if request.turns > 1 or any(response.rejection for response in outcome.responses):
             self._kept.pop(_name(request), None)
             done = _Done(request.key, request.id, request.repeat)
             self._open().append(_encode(done) + b"\n").add_done_callback(_ignore)
@@ -132,6 +142,8 @@ def _response(turn: _Turn) -> Response:
         request_id=turn.request_id,
         tool_calls=tuple(turn.tool_calls),
         raw=turn.raw.encode(),
+        document=turn.document,
+        rejection=turn.rejection,
     )
 
 

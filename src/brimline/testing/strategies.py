@@ -49,7 +49,7 @@ def quotas(draw: st.DrawFn) -> Quota:
 
 @st.composite
 def requests(draw: st.DrawFn, *, id_: str | int = 0, model: str = "lab/a") -> Request:
-    """Draw a request: short or long, bounded or not, one turn or several, urgent or not."""
+    """Draw a request: short or long, bounded or not, one turn or several, urgent or not, with a schema or not."""
     text = "word " * draw(st.sampled_from([1, 1, 20, 200, 1000]))
     tokens = draw(st.sampled_from([1, 50, 300, 300, None]))
     return Request(
@@ -58,6 +58,7 @@ def requests(draw: st.DrawFn, *, id_: str | int = 0, model: str = "lab/a") -> Re
         messages=({"role": "user", "content": text},),
         follow_ups=("and then?",) * draw(st.sampled_from([0, 0, 1, 2])),
         params={} if tokens is None else {"max_tokens": tokens},
+        schema=draw(st.sampled_from([{}, None])),
         priority=draw(st.sampled_from([0, 0, 0, 10, -10])),
     )
 

@@ -4,7 +4,7 @@ from brimline.types.advert import Advert
 from brimline.types.fault import Fault, FaultKind
 from brimline.types.outcome import Failure, Outcome, Success
 from brimline.types.request import Message, Operation, Priority, Request
-from brimline.types.response import Delta, Response, Usage
+from brimline.types.response import Delta, Rejection, Response, Usage
 from brimline.types.secret import Secret
 from brimline.types.wire import HttpReply, HttpRequest
 
@@ -20,6 +20,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Priority",
+    "Rejection",
     "Request",
     "Response",
     "Secret",

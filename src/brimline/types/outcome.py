@@ -2,7 +2,7 @@
 
 from array import array
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from brimline.types.fault import Fault
 from brimline.types.request import Request
@@ -39,12 +39,15 @@ class Success(_Outcome):
 
     Attributes:
         request: The request.
-        responses: One response for each exchange, in order.
+        responses: One response for each exchange, in order, those rejected that were asked again.
         attempts: HTTP requests made for it, refused ones included.
         sent_at: When the final attempt of the first exchange was sent, Unix nanoseconds.
         latency: Seconds from sending to reply, of the final attempts; of a conversation their sum.
+        value: What the answer says where a schema was asked for: an instance of its type, or of a JSON schema what JSON
+            means in Python; a list where the request asked for several answers; of a conversation the last answer's.
     """
 
+    value: Any = None
     ok: Literal[True] = True
 
     @property
@@ -78,7 +81,7 @@ class Failure(_Outcome):
     Attributes:
         request: The request.
         fault: Why the last attempt failed.
-        responses: The exchanges of a conversation that were answered before.
+        responses: The exchanges that were answered before: turns of a conversation, and what did not follow a schema.
         attempts: HTTP requests made for it, refused ones included.
         sent_at: When the final attempt was sent, Unix nanoseconds, or None if nothing was.
         latency: Seconds the final attempt took, or None if nothing was sent.
@@ -95,6 +98,11 @@ class Failure(_Outcome):
     @property
     def embedding(self) -> None:
         """Nothing: a failure has no vector."""
+        return None
+
+    @property
+    def value(self) -> None:
+        """Nothing: a failure has no value."""
         return None
 
 

@@ -32,6 +32,19 @@ class Usage:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an answer is not what its request's schema asks for.
+
+    Attributes:
+        text: The answer, or that of several which is not.
+        reason: What is wrong with it, for people and for the model.
+    """
+
+    text: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """The answer to one exchange.
@@ -49,6 +62,10 @@ class Response:
         logprobs: Log probabilities as the provider wrote them, or None.
         embeddings: One vector for each text that was embedded; an `array('f')` where the provider sent 32-bit floats.
         raw: The body of the reply, byte for byte; empty where the reply was for other requests, too.
+        document: Where the request has a schema, the JSON in the text, which follows it: all of the text unless something
+            stands around it. A list where the request asked for several answers.
+        rejection: Where the request has a schema, why the text does not follow it; then the next response is that to the
+            same turn, asked again.
     """
 
     text: str | list[str]
@@ -61,6 +78,13 @@ class Response:
     logprobs: object | None = None
     embeddings: tuple[Sequence[float], ...] = ()
     raw: bytes = b""
+    document: str | list[str] | None = None
+    rejection: Rejection | None = None
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether something was taken away from the text to make JSON of it."""
+        return self.document is not None and self.document != self.text
 
 
 @dataclass(slots=True)
