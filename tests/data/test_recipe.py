@@ -419,3 +419,12 @@ def test_columns_of_a_row_from_python_may_have_any_name(recipe):
     assert recipe.requests(Row(0, 1, columns), 0)[0].messages == HI
     with pytest.raises(RowError, match="has no column 'x'"):
         replace(recipe, column="x").requests(Row(0, 1, columns), 0)
+
+
+def test_a_schema_is_for_answers(tmp_path):
+    schema = {"type": "object"}
+    recipe = Recipe(media=Media(tmp_path), models=("lab/x",), schema=schema)
+    plain = Recipe(media=Media(tmp_path), models=("lab/x",))
+    assert only(recipe, prompt="Hi").schema is schema
+    assert only(recipe, prompt="Hi").key != only(plain, prompt="Hi").key
+    assert "follows no schema" in reason(replace(recipe, embed=True), prompt="Hi")

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from dataclasses import replace
 from typing import TypedDict
 
 import msgspec
@@ -12,7 +13,7 @@ import brimline
 from brimline.core.time import SECOND
 from brimline.errors import ConfigError
 from brimline.testing.scripted import Reply, in_turn
-from brimline.types import Fault, FaultKind, Request, Response, Usage
+from brimline.types import Fault, FaultKind, Operation, Request, Response, Usage
 from tests.engine.bench import engine_over, now, requests
 
 SCHEMA = {
@@ -208,12 +209,14 @@ async def test_requests_may_bring_their_own_schemas(lab):
         for name in "ab"
     ]
     wrong = Request(id="w", model="lab/a", messages=(), schema={"type": 7})
+    vector = replace(asked[0], id="e", operation=Operation.EMBEDDING)
     lab.script = lambda exchange: says(f'{{"{exchange.request.id}": 1}}')
     async with engine_over(lab) as engine:
-        outcomes = {outcome.request.id: outcome async for outcome in engine.stream([*asked, wrong])}
+        outcomes = {outcome.request.id: outcome async for outcome in engine.stream([*asked, wrong, vector])}
     assert [outcomes[name].value for name in "ab"] == [{"a": 1}, {"b": 1}]
     assert outcomes["a"].request is asked[0]
     assert outcomes["w"].fault.kind is FaultKind.INVALID_REQUEST
+    assert outcomes["e"].fault.detail == "asks for an embedding, which follows no schema"
     assert len(lab.exchanges) == 2
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from brimline.store.answers import answers, repairs
 from brimline.store.attempts import name_request
 from brimline.store.floats import packed, short_floats
 from brimline.types import Failure, Operation, Outcome, Request, Response, Success, Usage
@@ -50,7 +51,6 @@ _UNSENT = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": No
 
 _INPUT = "input-"
 _encode = msgspec.json.Encoder().encode
-_decode_any = msgspec.json.Decoder().decode
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading JSON raises; the last where it is nested too deep."""
 
@@ -154,11 +154,11 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
     if outcome.request.operation is Operation.EMBEDDING:
         line = {"response": None, "embedding": _vector(last)}
     else:
-        line = {"response": _answers(outcome.request, responses) if isinstance(outcome, Success) else None}
-    if isinstance(outcome, Failure) and responses and (answers := _answers(outcome.request, responses)):
-        line["partial_response"] = answers
+        line = {"response": answers(outcome.request, responses) if isinstance(outcome, Success) else None}
+    if isinstance(outcome, Failure) and responses and (partial := answers(outcome.request, responses)):
+        line["partial_response"] = partial
     if outcome.request.schema is not None:
-        line |= _repair(outcome)
+        line |= repairs(outcome)
     if last is not None and last.tool_calls:
         line["tool_calls"] = last.tool_calls
     line |= {
@@ -179,30 +179,6 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
     if raw:
         line["raw"] = [_body(response) for response in responses]
     return line
-
-
-def _answers(request: Request, responses: tuple[Response, ...]) -> Any:
-    """Return the answer, or for a conversation a list with one for each turn: texts, or what they say in JSON."""
-    if request.schema is None:
-        return [response.text for response in responses] if request.turns > 1 else responses[0].text
-    answers = [_answer(response) for response in responses if response.rejection is None]
-    return answers if request.turns > 1 else answers[0] if answers else None
-
-
-def _answer(response: Response) -> Any:
-    document = response.document
-    if document is None:
-        return response.text
-    return _decode_any(document) if isinstance(document, str) else [_decode_any(one) for one in document]
-
-
-def _repair(outcome: Outcome) -> dict[str, Any]:
-    """Return what was done to get what the schema asks for, and what the provider wrote; nothing if that is it."""
-    texts = [response.text for response in outcome.responses]
-    if not any(response.rejection or response.is_repaired for response in outcome.responses):
-        return {}
-    raw_text = texts if len(texts) > 1 else texts[0]
-    return {"repaired": True, "raw_text": raw_text} if outcome.ok else {"raw_text": raw_text}
 
 
 def _vector(response: Response | None) -> Any:
