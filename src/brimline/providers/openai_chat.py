@@ -19,6 +19,7 @@ from brimline.providers.openai_embeddings import asked_vectors, read_vectors
 from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
 from brimline.providers.openai_message import Message, calls_of, finish_word, reasoning_of, text_of
 from brimline.providers.openai_schema import JSON_OBJECT, response_format, told
+from brimline.providers.openai_stream import ChatStreamReader
 from brimline.providers.params import problem_of
 from brimline.providers.quirks import QUIRKS, Quirks
 from brimline.providers.single import only_text
@@ -158,6 +159,17 @@ class OpenAIChat:
     def _params(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return generation parameters as this dialect calls them."""
         return params
+
+    def encode_stream(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
+        """Ask for the answer in pieces, and for its usage; `stream_options = null` leaves that to the server."""
+        options = request.params.get("stream_options", {})
+        options = {"stream_options": {"include_usage": True, **options}} if isinstance(options, dict) else {}
+        params = {name: value for name, value in request.params.items() if name != "stream_options"}
+        return self.encode(replace(request, params={**params, "stream": True, **options}), responses)
+
+    def reader(self, head: HttpReply, request: Request) -> ChatStreamReader:
+        """Return what puts the pieces together."""
+        return ChatStreamReader(head, lambda reply: self.decode(reply, request), self._refusal)
 
     def decode(self, reply: HttpReply, request: Request) -> Response | Fault:
         """Return the answer, or why there is none."""

@@ -2,6 +2,11 @@
 
 from typing import NamedTuple
 
+LARGEST = 32 << 20
+"""Bytes that one event may have; an image comes as one."""
+
+_BOM = b"\xef\xbb\xbf"
+
 
 class Event(NamedTuple):
     """One event of a stream.
@@ -16,30 +21,67 @@ class Event(NamedTuple):
 
 
 class EventParser:
-    """Splits a stream into its events. Comments, and fields that nobody needs, are left out."""
+    """Splits a stream into its events. Comments, and fields that nobody needs, are left out.
 
-    def __init__(self) -> None:
-        self._rest = b""
+    Args:
+        largest: Bytes that one event may have.
+
+    Attributes:
+        is_overrun: Whether an event was larger than that; nothing that follows is an event any more.
+    """
+
+    def __init__(self, largest: int = LARGEST) -> None:
+        self.is_overrun = False
+        self._largest = largest
+        self._line: list[bytes] = []
         self._name = ""
         self._data: list[bytes] = []
+        self._size = 0
+        self._is_half = False
+        self._is_begun = False
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that are whole now. Never raises, whatever the bytes are."""
-        *lines, self._rest = _lines(self._rest + data)
-        events = []
-        for line in lines:
-            if line:
-                self._take(line)
-            elif self._data:
-                events.append(self._flush())
-            else:
-                self._name = ""
+        if self.is_overrun:
+            return []
+        if self._is_half or b"\r" in data:
+            data = self._with_line_feeds(data)
+        *lines, rest = data.split(b"\n")
+        if not lines or self._line:
+            self._line.append(lines[0] if lines else rest)
+            if not lines:
+                self._grow(len(rest))
+                return []
+            lines[0] = b"".join(self._line)
+            self._line.clear()
+        if not self._is_begun:
+            self._is_begun = True
+            lines[0] = lines[0].removeprefix(_BOM)
+        if rest:
+            self._line.append(rest)
+        events = self._read(lines)
+        self._grow(len(data))
         return events
 
     def end(self) -> list[Event]:
         """Return the event that lacks nothing but its blank line; some servers leave that out at the end."""
-        events = self.feed(b"\n") if self._rest else []
-        return [*events, self._flush()] if self._data else events
+        return self.feed(b"\n\n")
+
+    def _read(self, lines: list[bytes]) -> list[Event]:
+        """Return the events that end in these lines; nearly always each is one line of data and a blank one."""
+        events: list[Event] = []
+        for line in lines:
+            if line.startswith(b"data: "):
+                self._data.append(line[6:])
+            elif line:
+                self._take(line)
+            else:
+                if self._data:
+                    events.append(Event(self._name, b"\n".join(self._data)))
+                    self._data.clear()
+                self._name = ""
+                self._size = 0
+        return events
 
     def _take(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
@@ -48,17 +90,19 @@ class EventParser:
         elif field == b"event":
             self._name = value.removeprefix(b" ").decode("utf-8", "replace")
 
-    def _flush(self) -> Event:
-        event = Event(self._name, b"\n".join(self._data))
-        self._name, self._data = "", []
-        return event
+    def _grow(self, size: int) -> None:
+        """Count what is remembered; of an event that is too large it is dropped."""
+        self._size += size
+        if self._size > self._largest:
+            self.is_overrun = True
+            self._line.clear()
+            self._data.clear()
 
-
-def _lines(data: bytes) -> list[bytes]:
-    """Split at line feeds, carriage returns or both; a carriage return at the end may be half of both."""
-    if b"\r" in data:
-        held = b"\r" if data.endswith(b"\r") else b""
-        data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = data.split(b"\n")
-        return [*lines, rest + held]
-    return data.split(b"\n")
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """End lines with line feeds alone; a carriage return at the end ends its line, and half of both may follow."""
+        if self._is_half and data:
+            data = data.removeprefix(b"\n")
+            self._is_half = False
+        if data:
+            self._is_half = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
