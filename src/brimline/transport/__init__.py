@@ -1,6 +1,7 @@
 """The transport moves bytes: one pooled session for each endpoint, behind a narrow protocol."""
 
-from brimline.transport.http import HttpTransport, Transport
+from brimline.transport.http import HttpTransport, StreamingTransport, Transport
 from brimline.transport.sigv4 import SignedTransport
+from brimline.transport.stream import ByteStream
 
-__all__ = ["HttpTransport", "SignedTransport", "Transport"]
+__all__ = ["ByteStream", "HttpTransport", "SignedTransport", "StreamingTransport", "Transport"]

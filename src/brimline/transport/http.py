@@ -7,7 +7,7 @@ number of connections. The pool has no limit of its own: the engine decides how 
 import urllib.request
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,7 +16,12 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from brimline.errors import ConfigError
+from brimline.transport.explain import FAILURES, explain
+from brimline.transport.stream import TYPES, ByteStream, HttpStream
 from brimline.types import Fault, FaultKind, HttpReply, HttpRequest
+
+if TYPE_CHECKING:
+    from aiohttp.client import _RequestContextManager as _Exchange
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to make a connection, with all that belongs to it: name, proxy, TLS."""
@@ -31,6 +36,20 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+        ...
+
+
+@runtime_checkable
+class StreamingTransport(Transport, Protocol):
+    """A way to an endpoint whose replies can be read as they come."""
+
+    async def stream(
+        self, request: HttpRequest, departed: Callable[[], None]
+    ) -> ByteStream | HttpReply | Fault:
+        """Send a request and return its reply when it begins, if it comes in pieces; any other reply is returned whole.
+
+        What is returned as a stream is to be closed.
+        """
         ...
 
 
@@ -58,37 +77,49 @@ class HttpTransport:
 
         There is no limit of time here but for making the connection; the engine owns the attempt's deadline.
         """
-        session = self._session or self._open()
         try:
-            async with session.post(
-                self._url(request.path),
-                data=_Body(request.body, departed),
-                headers={**self._headers, **request.headers} if request.headers else self._headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
+            async with self._post(request, departed) as response:
                 return HttpReply(response.status, response.headers, await response.read())
-        except aiohttp.InvalidURL as error:
-            return Fault(FaultKind.NOT_FOUND, f"the base URL is none: {_words(error)}")
-        except aiohttp.ClientHttpProxyError as error:
-            kind = FaultKind.AUTH if error.status == 407 else FaultKind.CONNECTION
-            return Fault(kind, f"the proxy refuses: {error.status} {error.message}", http_status=error.status)
-        except aiohttp.ClientResponseError as error:
-            return Fault(FaultKind.BAD_REPLY, f"the reply is no HTTP: {error.message}")
-        except aiohttp.ClientPayloadError as error:
-            return Fault(FaultKind.CONNECTION, f"the reply broke off: {_words(error)}")
-        except aiohttp.ConnectionTimeoutError:
-            return Fault(
-                FaultKind.CONNECTION, f"no connection to {self._base_url} within {CONNECT_TIMEOUT:.0f} s"
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            return Fault(FaultKind.CONNECTION, _words(error))
+        except FAILURES as error:
+            return self._explain(error)
+
+    async def stream(
+        self, request: HttpRequest, departed: Callable[[], None]
+    ) -> ByteStream | HttpReply | Fault:
+        """Send a request and return its reply when it begins, if it comes in pieces; any other reply is returned whole.
+
+        What is returned as a stream is to be closed.
+        """
+        try:
+            response = await self._post(request, departed)
+            if 200 <= response.status < 300 and response.content_type in TYPES:
+                return HttpStream(response)
+            async with response:
+                return HttpReply(response.status, response.headers, await response.read())
+        except FAILURES as error:
+            return self._explain(error)
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def _post(self, request: HttpRequest, departed: Callable[[], None]) -> "_Exchange":
+        session = self._session or self._open()
+        return session.post(
+            self._url(request.path),
+            data=_Body(request.body, departed),
+            headers={**self._headers, **request.headers} if request.headers else self._headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+        )
+
+    def _explain(self, error: BaseException) -> Fault:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            words = f"no connection to {self._base_url} within {CONNECT_TIMEOUT:.0f} s"
+            return Fault(FaultKind.CONNECTION, words)
+        return explain(error)
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
@@ -167,8 +198,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _words(error: BaseException) -> str:
-    """Describe an exception for people; some have no text of their own."""
-    return str(error) or type(error).__name__
