@@ -1,19 +1,32 @@
 """Bedrock's Converse: what is sent, and what every kind of reply means."""
 
 import json
+import struct
+from zlib import crc32
 
 import pytest
+from botocore.eventstream import EventStreamBuffer
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from brimline.errors import ConfigError
 from brimline.providers import StreamingProvider, find_provider
 from brimline.providers.bedrock import MAX_TOKENS, Bedrock
 from brimline.types import Fault, HttpReply, Operation, Request, Response, Secret, Usage
-from tests.providers.anything import STATUSES, bodies, check, check_depths, check_wrong_requests
+from tests.providers.anything import (
+    HEAD,
+    STATUSES,
+    bodies,
+    check,
+    check_cuts,
+    check_depths,
+    check_wrong_requests,
+    read_whole,
+)
 from tests.providers.replies import reply
 
 PROVIDER = Bedrock()
@@ -67,7 +80,9 @@ def test_a_prompt_names_its_model_in_the_path_and_always_a_most_of_tokens():
     assert sent() == body
     profile = request(model="bedrock/arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x")
     assert "inference-profile%2Feu.x/converse" in PROVIDER.encode(profile, ()).path
-    assert not isinstance(PROVIDER, StreamingProvider)
+    assert isinstance(PROVIDER, StreamingProvider)
+    streamed = PROVIDER.encode_stream(request(), ())
+    assert (streamed.path, streamed.body) == (f"{encoded.path}-stream", encoded.body)
 
 
 def test_a_key_is_a_bearers_and_without_one_it_is_known_what_to_sign_for():
@@ -374,3 +389,123 @@ def test_decoding_never_raises_and_everything_it_gives_can_be_written_down(statu
 
 def test_no_depth_breaks_it():
     check_depths(decode)
+
+
+# Streams.
+
+
+def frame(name, document, kind="event", more=b""):
+    """A frame as AWS builds it."""
+    payload = document if isinstance(document, bytes) else json.dumps(document, ensure_ascii=False).encode()
+    headers = more
+    for key, value in (
+        (f":{kind}-type", name),
+        (":content-type", "application/json"),
+        (":message-type", kind),
+    ):
+        headers += bytes([len(key)]) + key.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", crc32(message))
+
+
+def delta(index, **delta):
+    return frame("contentBlockDelta", {"contentBlockIndex": index, "delta": delta, "p": "abcdef"})
+
+
+FRAMES = [
+    frame("messageStart", {"role": "assistant"}),
+    delta(0, reasoningContent={"text": "h"}),
+    delta(0, reasoningContent={"text": "m"}),
+    delta(0, reasoningContent={"signature": "x"}),
+    frame("contentBlockStop", {"contentBlockIndex": 0}),
+    delta(1, text="Grüß"),
+    delta(1, text=" \n😀"),
+    frame("contentBlockStart", {"contentBlockIndex": 2, "start": {"toolUse": {"toolUseId": "t1", "name": "f"}}}),
+    delta(2, toolUse={"input": '{"a"'}),
+    delta(2, toolUse={"input": ":1}"}),
+    frame("contentBlockStart", {"contentBlockIndex": 3, "start": {"toolUse": {"toolUseId": "t2", "name": "g"}}}),
+    frame("messageStop", {"stopReason": "tool_use"}),
+    frame("metadata", {"usage": {"inputTokens": 30, "outputTokens": 6, "cacheReadInputTokens": 4}, "metrics": {}}),
+]  # fmt: skip
+STREAM = b"".join(FRAMES)
+
+
+def reader():
+    return PROVIDER.reader(HEAD, request())
+
+
+def test_the_frames_of_these_tests_are_those_of_aws():
+    buffer = EventStreamBuffer()
+    buffer.add_data(STREAM)
+    assert [event.headers[":event-type"] for event in buffer][:2] == ["messageStart", "contentBlockDelta"]
+
+
+def test_a_stream_is_read_the_same_wherever_it_is_cut():
+    text, thoughts, answer = check_cuts(reader, STREAM)
+    assert (text, thoughts) == ("Grüß \n😀", "hm")
+    assert (answer.text, answer.reasoning, answer.finish_reason) == (text, thoughts, "tool_calls")
+    assert (answer.usage, answer.raw) == (Usage(34, 6, 4), STREAM)
+    assert [(call["id"], call["function"]) for call in answer.tool_calls] == [
+        ("t1", {"name": "f", "arguments": '{"a":1}'}),
+        ("t2", {"name": "g", "arguments": "{}"}),
+    ]
+
+
+@pytest.mark.parametrize("count", range(len(FRAMES)))
+def test_without_its_last_frame_it_is_no_answer(count):
+    assert read_whole(reader(), *FRAMES[:count])[2].kind == "bad_reply"
+    assert read_whole(reader(), *FRAMES[:count], FRAMES[count][:-1])[2].kind == "bad_reply"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "kind"),
+    [
+        ("throttlingException", "Too many requests, please wait before trying again.", "rate_limited"),
+        ("validationException", "Input is too long for requested model.", "too_long"),
+        ("modelStreamErrorException", "no", "server_error"),
+        ("internalServerException", "no", "server_error"),
+        ("serviceUnavailableException", "no", "overloaded"),
+    ],
+)
+def test_an_exception_in_a_stream_is_its_fault(name, words, kind):
+    fault = read_whole(reader(), *FRAMES[:5], frame(name, {"message": words}, "exception"))[2]
+    assert (fault.kind, fault.detail, fault.http_status) == (kind, words, 200)
+    assert fault.provider_code == name[0].upper() + name[1:]
+
+
+def test_damage_anywhere_is_noticed():
+    stream = FRAMES[0] + FRAMES[5] + b"".join(FRAMES[-2:])
+    for place in range(len(stream)):
+        bad = stream[:place] + bytes([stream[place] ^ 0x40]) + stream[place + 1 :]
+        assert read_whole(reader(), bad)[2].kind == "bad_reply", place
+
+
+def test_headers_of_every_type_are_passed_over():
+    more = b"".join(
+        b"\x01x" + bytes([kind]) + value
+        for kind, value in (
+            (0, b""), (1, b""), (2, b"1"), (3, b"12"), (4, b"1234"), (5, b"12345678"),
+            (6, b"\x00\x02ab"), (8, b"12345678"), (9, b"1234567812345678"),
+        )
+    )  # fmt: skip
+    frames = [
+        frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "a"}}, more=more),
+        *FRAMES[-2:],
+    ]
+    assert read_whole(reader(), *frames)[2].text == "a"
+    unknown = frame("metadata", {}, more=b"\x01x\x0a")
+    assert read_whole(reader(), *FRAMES[:-1], unknown)[2].kind == "bad_reply"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["contentBlockStart", "contentBlockDelta", "messageStop", "metadata", "xException"]), bodies(*NAMES, "delta", "start")), max_size=5))  # fmt: skip
+def test_reading_never_raises(pieces):
+    reading = reader()
+    for name, body in pieces:
+        reading.feed(frame(name, body))
+    check(reading.result())
+
+
+@given(st.binary(max_size=60))
+def test_reading_what_is_no_frame_never_raises(data):
+    check(read_whole(reader(), data)[2])

@@ -9,8 +9,7 @@ always set: to 4,096 where nothing else is said. Parameters that are none of Con
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +18,8 @@ import msgspec
 from brimline.errors import ConfigError
 from brimline.providers.bearer import bearer_headers
 from brimline.providers.bedrock_content import turns_of
-from brimline.providers.bodies import NO_BODY, bad_reply, header
+from brimline.providers.bedrock_replies import BedrockReader, answer, refusal
+from brimline.providers.bodies import NO_BODY, bad_reply
 from brimline.providers.canonical import (
     Params,
     Unsayable,
@@ -29,20 +29,9 @@ from brimline.providers.canonical import (
     split_system,
     text_of,
 )
-from brimline.providers.openai_errors import classify
 from brimline.providers.params import move, open_params, problem_of, take_form, take_object, take_texts
-from brimline.providers.reading import members, objects, read_object, tool_call, used, word
-from brimline.types import (
-    Advert,
-    Fault,
-    FaultKind,
-    HttpReply,
-    HttpRequest,
-    Operation,
-    Request,
-    Response,
-    Secret,
-)
+from brimline.providers.reading import read_object
+from brimline.types import Advert, Fault, HttpReply, HttpRequest, Operation, Request, Response, Secret
 
 MAX_TOKENS = 4096
 """The most tokens of an answer where nothing else is said."""
@@ -62,35 +51,6 @@ _MEMBERS = (
     "guardrailConfig", "promptVariables", "additionalModelResponseFieldPaths", "requestMetadata", "performanceConfig",
     "serviceTier",
 )  # fmt: skip
-_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
-_WITHOUT_ANSWER = {
-    "guardrail_intervened": (FaultKind.CONTENT_FILTER, "a guardrail withheld the answer"),
-    "content_filtered": (FaultKind.CONTENT_FILTER, "the provider's filter withheld the answer"),
-    "malformed_model_output": (FaultKind.SERVER_ERROR, "the model's output was malformed"),
-    "malformed_tool_use": (FaultKind.SERVER_ERROR, "the model's tool call was malformed"),
-}
-"""Stop reasons that mean a fault where there is neither a text nor a call."""
-
-_KINDS = {
-    "ModelNotReadyException": FaultKind.OVERLOADED,
-    "ServiceQuotaExceededException": FaultKind.QUOTA_EXHAUSTED,
-    "IncompleteSignatureException": FaultKind.AUTH,
-    "IncompleteSignature": FaultKind.AUTH,
-}
-"""What exceptions mean whose status says something else."""
-
-_NO_MODEL = re.compile(
-    r"model identifier is invalid|on-demand throughput|inference profile|access to the model", re.IGNORECASE
-)
-_RAN_OUT = re.compile(r"too many (requests|tokens)(?:.*(per day))?", re.IGNORECASE)
 _HOST = re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
 _encode = msgspec.json.Encoder().encode
@@ -135,14 +95,23 @@ class Bedrock:
         path = f"/model/{quote(request.model_name, safe='')}/converse"
         return HttpRequest(path, _encode(_say(request, responses)), {})
 
+    def encode_stream(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:
+        """Send the same, to be answered in frames."""
+        sent = self.encode(request, responses)
+        return HttpRequest(f"{sent.path}-stream", sent.body, sent.headers)
+
     def decode(self, reply: HttpReply, request: Request) -> Response | Fault:  # noqa: ARG002
         """Return the answer, or why there is none."""
         if not 200 <= reply.status < 300:
-            return _refusal(reply)
+            return refusal(reply)
         try:
-            return _answer(reply, read_object(reply.body))
+            return answer(reply, read_object(reply.body))
         except NO_BODY as error:
             return bad_reply(reply, f"the reply is none of Converse's: {error}")
+
+    def reader(self, head: HttpReply, request: Request) -> BedrockReader:  # noqa: ARG002
+        """Return a reader of frames."""
+        return BedrockReader(head)
 
     def adverts(self, reply: HttpReply) -> tuple[Advert, ...]:  # noqa: ARG002
         """Return nothing: Bedrock says nothing about its limits."""
@@ -234,68 +203,3 @@ def _output(request: Request, params: Params) -> dict[str, Any]:
     if effort not in (None, "none"):
         output.setdefault("effort", effort)
     return output
-
-
-def _answer(reply: HttpReply, document: Mapping[str, Any]) -> Response | Fault:
-    message = members(document.get("output")).get("message")
-    if not isinstance(message, dict):
-        return bad_reply(reply, "the reply holds no message")
-    blocks = objects(message.get("content"))
-    text = "".join(_texts(blocks))
-    uses = [members(block["toolUse"]) for block in blocks if "toolUse" in block]
-    calls = tuple(tool_call(use.get("toolUseId"), use.get("name"), use.get("input")) for use in uses)
-    reason = word(document.get("stopReason"))
-    if reason in _WITHOUT_ANSWER and not text and not calls:
-        kind, words = _WITHOUT_ANSWER[reason]
-        return Fault(kind, words, http_status=reply.status, provider_code=reason)
-    thoughts = (
-        members(members(block.get("reasoningContent")).get("reasoningText")).get("text") for block in blocks
-    )
-    usage, router = (
-        members(document.get("usage")),
-        members(members(document.get("trace")).get("promptRouter")),
-    )
-    return Response(
-        text=text,
-        finish_reason=_REASONS.get(reason or "", reason),
-        usage=used(
-            usage.get("inputTokens"),
-            usage.get("outputTokens"),
-            usage.get("cacheReadInputTokens"),
-            usage.get("cacheWriteInputTokens"),
-            is_apart=True,
-        ),
-        model=word(router.get("invokedModelId")),
-        request_id=header(reply, "x-amzn-requestid"),
-        tool_calls=calls,
-        reasoning="".join(filter(None, map(word, thoughts))) or None,
-        raw=reply.body,
-    )
-
-
-def _texts(blocks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    """Return the texts of blocks; a text with citations has a block of its own."""
-    for block in blocks:
-        cited = objects(members(block.get("citationsContent")).get("content"))
-        yield from (part["text"] for part in (block, *cited) if isinstance(part.get("text"), str))
-
-
-def _refusal(reply: HttpReply) -> Fault:
-    """Return what an exception means; its name is in a header or in the body."""
-    try:
-        body = read_object(reply.body)
-    except NO_BODY:
-        body = {}
-    named = reply.headers.get("x-amzn-errortype") or word(body.get("__type")) or ""
-    name = named.partition(":")[0].rpartition("#")[2]
-    words = word(body.get("message")) or word(body.get("Message")) or ""
-    if name or words:
-        reply = HttpReply(reply.status, reply.headers, _encode({"message": words or name, "code": name}))
-    fault = classify(reply)
-    kind = _KINDS.get(name, fault.kind)
-    if name in {"ValidationException", "AccessDeniedException"} and _NO_MODEL.search(words):
-        kind = FaultKind.NOT_FOUND
-    ran_out = _RAN_OUT.match(words) if kind is FaultKind.RATE_LIMITED else None
-    if ran_out and ran_out[2]:
-        kind = FaultKind.QUOTA_EXHAUSTED
-    return replace(fault, kind=kind, dimension=ran_out[1].lower() if ran_out else fault.dimension)
