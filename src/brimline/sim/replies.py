@@ -96,7 +96,7 @@ def compose(chat: Chat, key: str, model: Model, rng: random.Random, recorded: st
 def answer(chat: Chat, choices: Iterable[Choice]) -> Answer:
     """Choices with their bill."""
     made = tuple(choices)
-    reasoning = sum(choice.reasoning_tokens for choice in made) if chat.thinks else 0
+    reasoning = sum(choice.reasoning_tokens for choice in made) if chat.reasoning_effort else 0
     return Answer(made, Usage(chat.input_tokens, sum(choice.tokens for choice in made), reasoning))
 
 
@@ -120,7 +120,9 @@ def _texts(chat: Chat, key: str, model: Model, rng: random.Random, recorded: str
 
 
 def _echo(chat: Chat, _key: str, _model: Model, _rng: random.Random) -> str:
-    return " ".join([f"echo: {chat.prompt}", *map(str, chat.media)])
+    said = f"echo: {chat.prompt}"
+    media = chat.media
+    return " ".join([said, *map(str, media)]) if media else said
 
 
 def _answer(chat: Chat, key: str, _model: Model, _rng: random.Random) -> str:

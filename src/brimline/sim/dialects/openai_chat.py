@@ -44,7 +44,7 @@ class OpenAIChat(OpenAI):
             for index, step in enumerate(row):
                 if step is not None:
                     delta, finish, text = step
-                    probs = logprobs(request, [text]) if text else None
+                    probs = logprobs(request, [text]) if text and request.logprobs else None
                     choice = {"index": index, "delta": delta, "logprobs": probs, "finish_reason": finish}
                     chunk = self.completion(letter, "chat.completion.chunk", [choice]) | absent
                     yield Event(b"data: %b\n\n" % _encode(chunk), len(text.encode()), finish is not None)
