@@ -8,7 +8,7 @@ here: an `error` that is a plain string, a number as its code, error fields at t
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -35,6 +35,9 @@ from brimline.types import (
     Secret,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from brimline.providers.base import StreamReader
 
 _RESERVED = {"model", "messages", "stream"}
 _PATHS = {
@@ -167,7 +170,7 @@ class OpenAIChat:
         params = {name: value for name, value in request.params.items() if name != "stream_options"}
         return self.encode(replace(request, params={**params, "stream": True, **options}), responses)
 
-    def reader(self, head: HttpReply, request: Request) -> ChatStreamReader:
+    def reader(self, head: HttpReply, request: Request) -> "StreamReader":
         """Return what puts the pieces together."""
         return ChatStreamReader(head, lambda reply: self.decode(reply, request), self._refusal)
 

@@ -63,7 +63,8 @@ class HttpStream:
         """Let go of a reply of which nothing more matters; its connection is used again if that costs no time."""
         if not self._response.content.at_eof():
             with suppress(TimeoutError, *FAILURES):
-                await asyncio.wait_for(self._skip(), LINGER)
+                async with asyncio.timeout(LINGER):
+                    await self._skip()
         self.close()
 
     def close(self) -> None:
