@@ -9,7 +9,7 @@ import pytest
 from brimline.config import Config, Endpoint, load_config
 from brimline.config.endpoints import NO_KEY
 from brimline.config.load import FILE
-from brimline.config.preset import variable
+from brimline.config.variables import variable
 from brimline.errors import ConfigError
 from brimline.types import Secret
 

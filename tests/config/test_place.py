@@ -5,8 +5,9 @@ import pytest
 from brimline.config import Config, Endpoint, load_config
 from brimline.config.endpoints import OPTIONS, built_in
 from brimline.config.load import FILE
-from brimline.config.preset import KeyRule, Preset, identifier
+from brimline.config.preset import KeyRule, Preset
 from brimline.config.presets import PRESETS
+from brimline.config.variables import identifier
 from brimline.errors import ConfigError
 from brimline.types import Secret
 

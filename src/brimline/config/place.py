@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from brimline.config.endpoints import NO_KEY, Endpoint
-from brimline.config.preset import KeyRule, Preset, identifier, variable
+from brimline.config.preset import KeyRule, Preset
 from brimline.config.presets import PRESETS
+from brimline.config.variables import identifier, key_variables, url_variables
 from brimline.errors import ConfigError
 from brimline.types import Secret
 
@@ -48,7 +49,7 @@ class Place:
         if text := self.environment.get(name, "").strip():
             return _sendable(Secret(text), name)
         endpoint = self.configured_as
-        names = _key_variables(endpoint, PRESETS.get(endpoint, _UNKNOWN))
+        names = key_variables(endpoint, PRESETS.get(endpoint, _UNKNOWN))
         raise ConfigError(
             f"endpoint '{endpoint}' needs a key: set {' or '.join(names) if name in names else name}",
             hint=""
@@ -99,7 +100,7 @@ def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str
         value = variables.value(names)
         if value and (endpoint.heeds_environment or option not in options):
             options[option] = value
-    urls = _url_variables(name, preset)
+    urls = url_variables(name, preset)
     url_variable = variables.find(urls) if endpoint.heeds_environment or endpoint.base_url is None else None
     base_url = preset.completed(environment[url_variable].strip()) if url_variable else endpoint.base_url
     if base_url is None and name in PRESETS and not preset.is_simulated:
@@ -129,7 +130,7 @@ def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str
 def speak_of(name: str, environment: Mapping[str, str]) -> bool:
     """Whether variables of the environment say anything about the endpoint called `name`."""
     preset = PRESETS.get(name, _UNKNOWN)
-    names = (*_url_variables(name, preset), *_key_variables(name, preset))
+    names = (*url_variables(name, preset), *key_variables(name, preset))
     return any(environment.get(each, "").strip() for each in names)
 
 
@@ -137,19 +138,11 @@ def _key(name: str, endpoint: Endpoint, preset: Preset, variables: _Variables) -
     """Return where the credential is: what the endpoint says, with the variable that holds it for this model."""
     if endpoint.key == NO_KEY or isinstance(endpoint.key, Secret):
         return endpoint.key
-    names = _key_variables(name, preset) if endpoint.key is None else (endpoint.key.removeprefix("env:"),)
+    names = key_variables(name, preset) if endpoint.key is None else (endpoint.key.removeprefix("env:"),)
     found = variables.find(names)
     if found is None and endpoint.key is None and preset.key is KeyRule.OPTIONAL:
         return NO_KEY
     return f"env:{found or names[0]}"
-
-
-def _key_variables(name: str, preset: Preset) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((variable(name, "API_KEY"), *preset.key_variables)))
-
-
-def _url_variables(name: str, preset: Preset) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((variable(name, "BASE_URL"), *preset.url_variables)))
 
 
 def _filled(name: str, base_url: str, options: Mapping[str, str], preset: Preset) -> str:

@@ -62,13 +62,3 @@ class Preset:
             url = f"{default[1]}{host or default[2]}{colon + rest if colon else default[3] or ''}"
         url = url.rstrip("/")
         return url if not self.path or url.endswith(self.path) else url + self.path
-
-
-def variable(endpoint: str, what: str) -> str:
-    """Return the name of an endpoint's environment variable: `lab-2`, `API_KEY` -> `LAB_2_API_KEY`."""
-    return f"{endpoint}_{what}".upper().replace("-", "_").replace(".", "_")
-
-
-def identifier(model: str) -> str:
-    """Return how a model's name ends the names of its own variables (prompto's rule): `gpt-4.1` -> `gpt_4_1`."""
-    return re.sub(r"[-/.: ]", "_", model)

@@ -54,6 +54,8 @@ class Quart:
             return "prompto's server has no embeddings"
         if only_text(request) is None:
             return "prompto's server takes one text: no conversation, no system message, no images"
+        if "tools" in request.params:
+            return "prompto's server knows no tools"
         return None if request.schema is None else "prompto's server knows no schema"
 
     def encode(self, request: Request, responses: tuple[Response, ...]) -> HttpRequest:  # noqa: ARG002

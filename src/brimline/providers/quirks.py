@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from brimline.errors import ConfigError
+from brimline.providers.refusals import DIMENSIONS
 from brimline.providers.waits import SECOND
 from brimline.types import Fault, FaultKind
 
@@ -24,7 +25,7 @@ class Quirks:
         knows_schemas: Whether it takes a JSON schema; if not, it is asked for JSON and told the schema in words
             (`schema = "json_object"`).
         forbidden: What its 403 means where nothing else says it (`forbidden = "too_long"`).
-        windows: The windows of what it advertises, ns, by what is counted (`request_window = "day"`, `token_window`).
+        windows: The windows of what it advertises, ns, by what is counted (`windows = "requests: day, tokens: minute"`).
     """
 
     model: str | None = None
@@ -39,15 +40,11 @@ class Quirks:
         Raises:
             ConfigError: One has a value that is none.
         """
-        windows = {
-            "requests": _chosen(options, "request_window", _WINDOWS),
-            "tokens": _chosen(options, "token_window", _WINDOWS),
-        }
         return cls(
             model=options.get("model"),
             knows_schemas=_chosen(options, "schema", _FORMS) is not False,
             forbidden=_chosen(options, "forbidden", _KINDS) or FaultKind.AUTH,
-            windows={dimension: window for dimension, window in windows.items() if window},
+            windows=_windows(options.get("windows", "")),
         )
 
     def kind(self, fault: Fault) -> FaultKind:
@@ -56,7 +53,7 @@ class Quirks:
         return self.forbidden if is_plain else fault.kind
 
 
-QUIRKS = frozenset({"model", "schema", "forbidden", "request_window", "token_window"})
+QUIRKS = frozenset({"model", "schema", "forbidden", "windows"})
 """The names of these options."""
 
 
@@ -67,3 +64,17 @@ def _chosen(options: Mapping[str, str], name: str, choices: Mapping[str, T]) -> 
     if value not in choices:
         raise ConfigError(f"option '{name}' is {value!r}; it can be {', '.join(choices)}")
     return choices[value]
+
+
+def _windows(text: str) -> dict[str, int]:
+    """Read `requests: day, tokens: minute`."""
+    windows = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        dimension, _, span = map(str.strip, part.partition(":"))
+        if dimension not in DIMENSIONS or span not in _WINDOWS:
+            raise ConfigError(
+                f"option 'windows' holds {part!r}; write it like 'requests: day, tokens: minute' "
+                f"with {', '.join(sorted(DIMENSIONS))} and {', '.join(_WINDOWS)}"
+            )
+        windows[dimension] = _WINDOWS[span]
+    return windows
