@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CASES = (
     "startup",
     "steps",
+    "decoding",
     "leaving",
     "journal",
     "overhead",
