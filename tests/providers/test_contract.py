@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from brimline.providers import PROVIDERS, find_provider
+from brimline.providers import PROVIDERS, StreamingProvider, find_provider
 from brimline.testing.contract import CALL, ProviderContract, http_reply
 from brimline.types import FaultKind, Secret
 from tests.providers.replies import completion
@@ -23,6 +23,30 @@ class TestOpenAI(ProviderContract):
     def tool_call(self):
         return http_reply(
             completion({"content": None, "tool_calls": [CALL]}, reason="tool_calls", usage=USAGE)
+        )
+
+    def stream(self):
+        if not isinstance(self.provider, StreamingProvider):
+            return None
+
+        def chunk(delta, reason=None, **more):
+            choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
+            document = {
+                "id": "c",
+                "object": "chat.completion.chunk",
+                "model": "m",
+                "choices": choices,
+                **more,
+            }
+            return f"data: {json.dumps(document)}\n\n".encode()
+
+        return (
+            chunk({"role": "assistant", "content": ""}),
+            chunk({"content": "Hel"}),
+            b": keep-alive\n\n" + chunk({"content": "lo"}),
+            chunk({}, "stop"),
+            chunk(None, usage=USAGE),
+            b"data: [DONE]\n\n",
         )
 
 
