@@ -48,6 +48,32 @@ def test_a_model_with_variables_of_its_own_is_asked_elsewhere_with_its_own_key(t
     assert json.loads(again.stdout)["attempts"] == 0, "what was answered is not asked again"
 
 
+def test_promptos_names_and_modes_work_as_they_are(tmp_path, servers):
+    url = servers[0].url.removesuffix("/v1")
+    cli = Cli(
+        tmp_path,
+        AZURE_OPENAI_API_KEY="sk-azure",
+        AZURE_OPENAI_API_ENDPOINT=url,
+        AZURE_OPENAI_API_ENDPOINT_gpt_5=f"{url}/openai/v1",
+        OLLAMA_API_ENDPOINT=url,
+    )
+    rows = [
+        {"id": number, "api": api, "model_name": model, "prompt": "Hi", **more}
+        for number, (api, model, more) in enumerate([
+            ("azure-openai", "gpt-4o", {}),
+            ("azure-openai", "gpt-4o", {"mode": "completion", "parameters": {"max_tokens": 5}}),
+            ("azure-openai", "gpt-5", {}),
+            ("azure-openai", "gpt-4o", {"prompt": ["Hi", "And?"]}),
+            ("ollama", "llama3", {}),
+        ])
+    ]
+    cli.write("in.jsonl", rows)
+    done = cli("run", "in.jsonl", "-o", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert [line["status"] for line in cli.results("out.jsonl")] == ["ok"] * 5
+    assert sorted(each["model"] for each in servers[0].ledger) == ["gpt-4o"] * 4 + ["gpt-5", "llama3"]
+
+
 def test_a_key_is_missed_for_the_models_that_have_none(tmp_path, servers):
     cli = Cli(tmp_path, OPENAI_API_KEY_gpt_4o="sk-own", OPENAI_BASE_URL=servers[0].url)
     rows = [{"api": "openai", "model_name": model, "prompt": "Hi"} for model in ("gpt-4o", "gpt-4")]

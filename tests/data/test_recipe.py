@@ -11,7 +11,7 @@ from brimline.data.media import Media
 from brimline.data.recipe import Origin, Recipe, parse_value
 from brimline.data.rows import Row, RowError
 from brimline.data.template import Plain, Template
-from brimline.types import Priority
+from brimline.types import Operation, Priority
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 HI = ({"role": "user", "content": "Hi"},)
@@ -171,10 +171,19 @@ def test_a_plain_row_may_have_columns_that_mean_something_elsewhere(recipe):
     assert not is_batch_row({"custom_id": "c", "url": "u"})
     assert not is_batch_row({"body": {}, "url": "u"})
     assert only(recipe, prompt="Hi", model="lab/x", mode="train").messages == HI
-    assert "mode 'completion' is not supported" in reason(
-        recipe, api="lab", model_name="x", prompt="Hi", mode="completion"
-    )
-    assert only(recipe, api="lab", model_name="x", prompt="Hi", mode=None).messages == HI
+    assert only(recipe, prompt="Hi", model="lab/x", mode="completion").operation is Operation.CHAT
+
+
+def test_promptos_mode_says_what_is_asked_for(recipe):
+    row = {"api": "lab", "model_name": "x", "prompt": "Hi"}
+    asked = {mode: only(recipe, **row, mode=mode) for mode in (None, "chat", "completion")}
+    assert [request.operation for request in asked.values()] == ["chat", "chat", "completion"]
+    assert asked[None].key == only(recipe, **row).key == asked["chat"].key != asked["completion"].key
+    assert asked["completion"].messages == HI
+    assert reason(recipe, **row, mode="edit") == "its mode 'edit' is none; it can be 'chat' or 'completion'"
+    assert "its mode ['chat'] is none" in reason(recipe, **row, mode=["chat"])
+    talk = {**row, "prompt": ["Hi", "And?"]}
+    assert "there is only a text to complete" in reason(recipe, **talk, mode="completion")
 
 
 # Models.

@@ -82,7 +82,7 @@ class Recipe:
         form = form_of(columns) if shape.has_body else None
         if form is None and shape.has_body and self.prompt is None and self.column is None:
             missing_id(columns)
-        operation = self._operation(form)
+        operation = self._operation(columns, form)
         if self.schema is not None and operation is Operation.EMBEDDING:
             raise RowError("asks for an embedding, which follows no schema")
         models = self.models or (_model(columns, form),)
@@ -117,10 +117,10 @@ class Recipe:
                 place += 1
         return requests
 
-    def _operation(self, form: Form | None) -> Operation:
-        """Return what a row asks for."""
+    def _operation(self, columns: Mapping[str, Any], form: Form | None) -> Operation:
+        """Return what a row asks for; prompto's rows may say it."""
         if form is None:
-            return Operation.EMBEDDING if self.embed else Operation.CHAT
+            return Operation.EMBEDDING if self.embed else _mode(columns)
         if self.embed and form.operation is not Operation.EMBEDDING:
             raise RowError("its url asks for an answer; --embed is for rows that are not of a batch file")
         return form.operation
@@ -154,8 +154,6 @@ class Recipe:
             return _prompt_in(columns, self.column)
         if form is not None:
             return columns["body"].get(form.member)
-        if "api" in columns and columns.get("mode") not in {None, "chat"}:
-            raise RowError(f"mode {columns['mode']!r} is not supported; only 'chat' is")
         for name in ("prompt", "text") if self.embed else ("prompt", "messages"):
             if columns.get(name) is not None:
                 return _prompt_in(columns, name)
@@ -209,6 +207,16 @@ def _key(
 def _prompt_in(columns: Mapping[str, Any], name: str) -> Any:
     """Return a column's prompt; messages stand as text in a CSV cell."""
     return _structured(columns[name]) if name == "messages" else columns[name]
+
+
+def _mode(columns: Mapping[str, Any]) -> Operation:
+    """Return what prompto's `mode` asks for; in other rows a column of that name is one like any other."""
+    mode = columns.get("mode") if "api" in columns else None
+    if mode is None or mode == "chat":
+        return Operation.CHAT
+    if mode != "completion":
+        raise RowError(f"its mode {mode!r} is none; it can be 'chat' or 'completion'")
+    return Operation.COMPLETION
 
 
 def _model(columns: Mapping[str, Any], form: Form | None) -> str:
