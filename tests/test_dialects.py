@@ -48,6 +48,9 @@ PLACES = {
     "bedrock": ("bedrock", "", {"region": "eu-west-1"}),
 }
 
+THINKING = {"bedrock": {"thinking": {"type": "enabled", "budget_tokens": 2000}}}
+"""How a model is made to think, where it is the model's own business."""
+
 
 @pytest.fixture
 def endpoint(simulator, tmp_path, monkeypatch):
@@ -121,7 +124,9 @@ def test_streams_and_vectors_are_read_as_the_simulator_sends_them(name, simulato
     url = simulator().url.removesuffix("/v1") + path
     provider = find_provider(provider_name, options, url)
     message = {"role": "user", "content": "Grüße und mehr"}
-    request = Request(id=0, model="lab/m", messages=(message,), params={"reasoning_effort": "high"})
+    request = Request(
+        id=0, model="lab/m", messages=(message,), params=THINKING.get(name, {"reasoning_effort": "high"})
+    )
     if isinstance(provider, StreamingProvider):
         head, pieces = post(url, provider.encode_stream(request, ()))
         reader = provider.reader(head, request)
