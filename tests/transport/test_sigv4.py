@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from brimline.errors import ConfigError
-from brimline.transport import HttpTransport, SignedTransport
+from brimline.transport import HttpTransport, SignedTransport, StreamingTransport
 from brimline.types import HttpReply, HttpRequest
 from tests.transport.wire import Server, answer
 
@@ -94,6 +94,18 @@ async def test_what_arrives_bears_the_signature_that_aws_computes(monkeypatch):
     assert isinstance(result, HttpReply)
     assert signature_of(path, headers, body + b" ")[0] != expected
     assert signature_of(path, headers, body, secret="other")[0] != expected
+
+
+@pytest.mark.usefixtures("credentials")
+async def test_what_is_to_come_in_pieces_is_signed_as_well():
+    class Way:
+        async def stream(self, request, departed):
+            return request.headers
+
+    transport = SignedTransport(Way(), "http://127.0.0.1:1", "bedrock", "eu-west-1")
+    assert isinstance(transport, StreamingTransport)
+    headers = await transport.stream(HttpRequest(PATH, BODY, {}), lambda: None)
+    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
 
 
 async def test_credentials_come_from_a_profile(monkeypatch, tmp_path):

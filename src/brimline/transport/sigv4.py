@@ -13,7 +13,8 @@ from typing import Any
 from yarl import URL
 
 from brimline.errors import ConfigError
-from brimline.transport.http import Transport
+from brimline.transport.http import StreamingTransport
+from brimline.transport.stream import ByteStream
 from brimline.types import Fault, FaultKind, HttpReply, HttpRequest
 
 _TYPE = {"Content-Type": "application/json"}
@@ -35,7 +36,7 @@ class SignedTransport:
         ConfigError: botocore is not installed.
     """
 
-    def __init__(self, transport: Transport, base_url: str, service: str, region: str) -> None:
+    def __init__(self, transport: StreamingTransport, base_url: str, service: str, region: str) -> None:
         if find_spec("botocore") is None:
             raise ConfigError(
                 "signing requests for AWS needs botocore",
@@ -49,14 +50,23 @@ class SignedTransport:
 
     async def send(self, request: HttpRequest, departed: Callable[[], None]) -> HttpReply | Fault:
         """Sign a request, send it and return the whole reply."""
-        credentials = await self._credentials()
-        if isinstance(credentials, Fault):
-            return credentials
-        return await self._transport.send(self._sign(request, credentials), departed)
+        signed = await self._signed(request)
+        return signed if isinstance(signed, Fault) else await self._transport.send(signed, departed)
+
+    async def stream(
+        self, request: HttpRequest, departed: Callable[[], None]
+    ) -> ByteStream | HttpReply | Fault:
+        """Sign a request, send it and return its reply when it begins, if it comes in pieces."""
+        signed = await self._signed(request)
+        return signed if isinstance(signed, Fault) else await self._transport.stream(signed, departed)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.close()
+
+    async def _signed(self, request: HttpRequest) -> HttpRequest | Fault:
+        credentials = await self._credentials()
+        return credentials if isinstance(credentials, Fault) else self._sign(request, credentials)
 
     async def _credentials(self) -> Any:
         """Return credentials that are valid now, or why there are none; they are looked for and renewed by one at a time."""
