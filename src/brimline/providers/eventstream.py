@@ -3,6 +3,7 @@
 A frame is its length, the length of its headers and a checksum of both; the headers; the payload; a checksum of it all.
 """
 
+from functools import lru_cache
 from struct import Struct
 from zlib import crc32
 
@@ -20,7 +21,7 @@ _TEXT, _BYTES = 7, 6
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """The sizes of headers that are neither text nor bytes, by their type."""
 
-_NAMES = (":exception-type", ":event-type", ":error-code")
+_NAMES = (b":exception-type", b":event-type", b":error-code")
 
 
 class FrameParser(EventParser):
@@ -57,30 +58,30 @@ def _event(frame: bytes, of_headers: int) -> Event | None:
     """Return the event of a whole frame, or None if it is damaged."""
     if crc32(frame[:-4]) != _NUMBER.unpack_from(frame, len(frame) - 4)[0]:
         return None
-    start = _PRELUDE.size
-    headers = _headers(frame[start : start + of_headers])
-    if headers is None:
-        return None
-    name = next((headers[name] for name in _NAMES if name in headers), "")
-    return Event(name, frame[start + of_headers : -4])
+    payload = _PRELUDE.size + of_headers
+    name = _name(frame[_PRELUDE.size : payload])
+    return None if name is None else Event(name, frame[payload:-4])
 
 
-def _headers(data: bytes) -> dict[str, str] | None:
-    """Return the headers that are texts, or None if they are none."""
-    headers = {}
+@lru_cache(maxsize=64)
+def _name(headers: bytes) -> str | None:
+    """Return the name that headers give, or None if they are none; nearly all frames of a stream have the same."""
+    texts = {}
     at = 0
-    while at < len(data):
-        end = at + 1 + data[at]
-        kind = data[end] if end < len(data) else -1
-        name = data[at + 1 : end].decode("utf-8", "replace")
+    while at < len(headers):
+        end = at + 1 + headers[at]
+        kind = headers[end] if end < len(headers) else -1
+        name = headers[at + 1 : end]
         at = end + 1
         if kind in {_TEXT, _BYTES}:
-            size, at = int.from_bytes(data[at : at + 2]), at + 2
+            size, at = int.from_bytes(headers[at : at + 2]), at + 2
         elif kind in _SIZES:
             size = _SIZES[kind]
         else:
             return None
         if kind == _TEXT:
-            headers[name] = data[at : at + size].decode("utf-8", "replace")
+            texts[name] = headers[at : at + size].decode("utf-8", "replace")
         at += size
-    return headers if at == len(data) else None
+    if at != len(headers):
+        return None
+    return next((texts[name] for name in _NAMES if name in texts), "")
