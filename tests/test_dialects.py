@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,13 @@ def test_a_run_without_what_signs_says_so(endpoint, tmp_path, monkeypatch):
     monkeypatch.setattr("brimline.transport.sigv4.find_spec", lambda name: None)
     with pytest.raises(bl.ConfigError, match=r"pip install 'brimline\[bedrock\]'"):
         run(endpoint("bedrock"), tmp_path)
+
+
+def test_a_region_that_nobody_names_is_found_before_anything_is_sent(endpoint, tmp_path):
+    lab = replace(endpoint("bedrock"), options={})
+    with pytest.raises(bl.InputError, match="needs a region"):
+        run(lab, tmp_path)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def post(url, sent):

@@ -23,7 +23,7 @@ from brimline.data.template import Template
 from brimline.engine.callables import find_function
 from brimline.engine.options import RunOptions
 from brimline.errors import ConfigError, InputError, OutputError
-from brimline.providers import Provider, find_provider
+from brimline.providers import Provider, SigningProvider, find_provider
 from brimline.store.lines import Recorded, own_columns, plain_columns
 from brimline.store.matching import Identities, Match, PackedIndex, match
 from brimline.store.results import NOT_OURS, ResultsReader
@@ -105,12 +105,14 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
     def check_model(model: str) -> str | None:
         try:
             place = config.resolve(model)
-            place.key()
-            endpoint = place.endpoint
+            key, endpoint = place.key(), place.endpoint
             if endpoint.function is not None:
                 find_function(endpoint)
             else:
-                providers[model] = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
+                provider = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
+                if key is None and isinstance(provider, SigningProvider):
+                    provider.signature()
+                providers[model] = provider
         except ConfigError as error:
             return str(error)
         return None
