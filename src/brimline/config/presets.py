@@ -97,7 +97,10 @@ PRESETS: dict[str, Preset] = {
         url_variables=("OLLAMA_API_ENDPOINT", "OLLAMA_HOST"),
         limits=_UNLIMITED,
         charges="nothing; a full queue (512) is answered with 503 and asked again",
-        notes=("A prompt that is longer than `num_ctx` is cut without a word.",),
+        notes=(
+            "A prompt that is longer than `num_ctx` is cut without a word.",
+            "Parameters that are no members of Ollama's requests (`num_ctx`, `num_predict`, `seed`) are sent as `options`.",
+        ),
     ),
     "huggingface-tgi": Preset(
         title="Hugging Face TGI",
@@ -139,6 +142,7 @@ PRESETS: dict[str, Preset] = {
         key_variables=("CO_API_KEY",),
         limits="none in headers",
         charges="requests a minute for each model; trial keys have 1,000 calls a month",
+        notes=("Embeddings are for documents unless `input_type` says otherwise, as an option of the endpoint or a parameter.",),
     ),
     "bedrock": Preset(
         title="AWS Bedrock",
@@ -150,7 +154,11 @@ PRESETS: dict[str, Preset] = {
         option_variables={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         limits="none",
         charges="at arrival: input and `maxTokens`, or the model's maximum where it is not set; settled at the end",
-        notes=("Without a bearer key, requests are signed with your AWS credentials (`pip install brimline[bedrock]`).",),
+        notes=(
+            "Without a bearer key, requests are signed with your AWS credentials (`pip install brimline[bedrock]`).",
+            "`maxTokens` is always sent, since Bedrock reserves it: 4,096 where no `max_tokens` is given.",
+            "Parameters that are none of Converse's own (`top_k`, `thinking`) go to `additionalModelRequestFields`.",
+        ),
     ),
     "groq": Preset(
         title="Groq",
