@@ -141,7 +141,8 @@ class BedrockReader(EventReader):
             self._fail(bad_reply(self._head, "a frame of the stream is damaged"))
             return
         if name in {"contentBlockStart", "contentBlockDelta"}:
-            block = self._blocks.setdefault(str(document.get("contentBlockIndex")), _Block())
+            index = str(document.get("contentBlockIndex"))
+            block = self._blocks.get(index) or self._blocks.setdefault(index, _Block())
             block.begin(members(document.get("start")))
             if (delta := block.add(members(document.get("delta")))) is not None:
                 deltas.append(delta)
@@ -171,14 +172,16 @@ class _Block:
 
     def begin(self, start: Mapping[str, Any]) -> None:
         """Take what a block begins with: the name of a tool."""
-        self._use |= members(start.get("toolUse"))
+        if "toolUse" in start:
+            self._use |= members(start["toolUse"])
 
     def add(self, delta: Mapping[str, Any]) -> Delta | None:
         """Take a piece; return what of it people can see."""
-        if part := word(members(delta.get("toolUse")).get("input")):
-            self._input.append(part)
-        text = word(delta.get("text")) or ""
-        thought = word(members(delta.get("reasoningContent")).get("text")) or ""
+        if "toolUse" in delta:
+            self._input.append(word(members(delta["toolUse"]).get("input")) or "")
+        text, thought = word(delta.get("text")) or "", ""
+        if "reasoningContent" in delta:
+            thought = word(members(delta["reasoningContent"]).get("text")) or ""
         if not text and not thought:
             return None
         self._texts.append(text)
