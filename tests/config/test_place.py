@@ -209,6 +209,12 @@ def test_a_key_for_one_model_alone_serves_that_model_alone(load):
         config.resolve("openai/gpt-4").key()
 
 
+@pytest.mark.parametrize("model", ["a\ud800", "a\0", "a\n", "=", "  "])
+def test_a_model_whose_name_can_end_no_variable_has_none_of_its_own(model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "all")
+    assert key(Config().resolve(f"openai/{model}")) == "all"
+
+
 def test_no_key_is_seen_in_a_place(load):
     place = load(OPENAI_API_KEY="sk-secret").resolve("openai/m")
     place.key()

@@ -27,6 +27,22 @@ def events(*documents, named=True):
     return tuple(f"{name(document)}data: {json.dumps(document)}\n\n".encode() for document in documents)
 
 
+def test_a_stream_without_its_end_that_is_taken_for_an_answer_is_noticed():
+    class Cut(TestAnthropic):
+        def stream(self):
+            return super().stream()[:-1]
+
+    with pytest.raises(AssertionError, match="broke off"):
+        Cut().test_a_stream_is_read_the_same_wherever_it_is_cut()
+
+    class Endless(TestAnthropic):
+        def stream(self):
+            return (*super().stream(), b": more\n\n")
+
+    with pytest.raises(AssertionError, match="an answer after 8 events"):
+        Endless().test_a_stream_without_its_end_is_a_fault()
+
+
 class Native(ProviderContract):
     options: ClassVar = {}
 

@@ -238,6 +238,7 @@ def test_a_service_that_knows_no_schemas_is_told_in_words():
         ("https://r.openai.azure.com", {"OPENAI_API_VERSION": "2025-01-01"}, Operation.CHAT, "/openai/deployments/my%20gpt%2F4/chat/completions?api-version=2025-01-01"),
         ("https://r.openai.azure.com/openai", {}, Operation.COMPLETION, "/deployments/my%20gpt%2F4/completions?api-version=2024-02-01"),
         ("https://r.openai.azure.com/openai/v1/", {"OPENAI_API_VERSION": "2025-01-01"}, Operation.CHAT, "/chat/completions"),
+        ("https://r.openai.azure.com", {}, Operation.EMBEDDING, "/openai/deployments/my%20gpt%2F4/embeddings?api-version=2024-02-01"),
         ("https://gateway/team", {}, Operation.CHAT, "/openai/deployments/my%20gpt%2F4/chat/completions?api-version=2024-02-01"),
     ],
 )  # fmt: skip

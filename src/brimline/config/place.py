@@ -63,7 +63,8 @@ class _Variables:
 
     def __init__(self, environment: Mapping[str, str], model: str) -> None:
         self._environment = environment
-        self._suffix = f"_{identifier(model)}" if model else ""
+        own = identifier(model)
+        self._suffix = f"_{own}" if own.isprintable() and own else ""  # what else is in no variable's name
         self.are_own = False
 
     def find(self, names: tuple[str, ...]) -> str | None:

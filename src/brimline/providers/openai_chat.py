@@ -73,6 +73,7 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     prompt_cache_hit_tokens: _Tokens | None = None
+    total_tokens: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -257,9 +258,10 @@ def _logprobs(raw: msgspec.Raw) -> Any:
 
 def _request_id(reply: HttpReply, completion: _Completion) -> str | None:
     """Return the id that the provider's support asks for; the answer's own where there is no other."""
-    named = (reply.headers.get(name) for name in _REQUEST_IDS)
-    found = next((name for name in named if name), None)
-    return _word(completion.id) if found is None else clean(found)
+    for name in _REQUEST_IDS:
+        if found := reply.headers.get(name):
+            return clean(found)
+    return _word(completion.id)
 
 
 def _used(raw: msgspec.Raw) -> Usage | None:
@@ -272,13 +274,11 @@ def _used(raw: msgspec.Raw) -> Usage | None:
         return None
     into = usage.prompt_tokens_details or _Details()
     out = usage.completion_tokens_details or _Details()
-    return Usage(
-        usage.prompt_tokens or 0,
-        usage.completion_tokens or 0,
-        into.cached_tokens or usage.prompt_cache_hit_tokens or 0,
-        into.cache_write_tokens or 0,
-        out.reasoning_tokens or 0,
-    )
+    read, made, thought = usage.prompt_tokens or 0, usage.completion_tokens or 0, out.reasoning_tokens or 0
+    if thought and usage.total_tokens == read + made + thought:
+        made += thought  # some count what was thought beside the answer (xAI, Gemini), OpenAI as a part of it
+    cached = into.cached_tokens or usage.prompt_cache_hit_tokens or 0
+    return Usage(read, made, cached, into.cache_write_tokens or 0, thought)
 
 
 def _word(value: Any) -> str | None:
