@@ -70,14 +70,18 @@ class _Variables:
     def find(self, names: tuple[str, ...]) -> str | None:
         """Return the name of the first that is set, the model's own before those for all."""
         own = tuple(name + self._suffix for name in names) if self._suffix else ()
-        found = next((name for name in (*own, *names) if self._environment.get(name, "").strip()), None)
+        found = next(filter(self.read, (*own, *names)), None)
         self.are_own |= found in own
         return found
 
+    def read(self, name: str) -> str:
+        """Return what one holds."""
+        return self._environment.get(name, "").strip()
+
     def value(self, names: tuple[str, ...]) -> str | None:
-        """Return the value of that one."""
+        """Return what the first that is set holds."""
         found = self.find(names)
-        return None if found is None else self._environment[found].strip()
+        return None if found is None else self.read(found)
 
 
 def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str, str]) -> Place:
@@ -94,36 +98,24 @@ def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str
     """
     if endpoint.function is not None:
         return Place(name=name, configured_as=name, endpoint=endpoint, environment=environment)
-    preset = PRESETS.get(name, _UNKNOWN)
-    variables = _Variables(environment, model)
-    options = dict(endpoint.options)
-    for option, names in preset.option_variables.items():
-        value = variables.value(names)
-        if value and (endpoint.heeds_environment or option not in options):
-            options[option] = value
-    urls = url_variables(name, preset)
-    url_variable = variables.find(urls) if endpoint.heeds_environment or endpoint.base_url is None else None
-    base_url = preset.completed(environment[url_variable].strip()) if url_variable else endpoint.base_url
-    if base_url is None and name in PRESETS and not preset.is_simulated:
-        raise ConfigError(
-            f"nothing says where endpoint '{name}' is: set {' or '.join(urls)}",
-            hint=f"Or name it in brimline.toml: [endpoints.{name}] base_url = ...",
-        )
+    preset, variables = PRESETS.get(name, _UNKNOWN), _Variables(environment, model)
+    options = _options(endpoint, preset, variables)
+    variable, base_url = _base_url(name, endpoint, preset, variables)
     key = _key(name, endpoint, preset, variables)
     try:
-        place = replace(
+        found = replace(
             endpoint,
             base_url=None if base_url is None else _filled(name, base_url, options, preset),
             key=key,
             options=options,
-            source="environment" if url_variable else endpoint.source,
+            source="environment" if variable else endpoint.source,
         )
     except ConfigError as error:
-        raise ConfigError(f"{url_variable}: {error}" if url_variable else str(error)) from None
+        raise ConfigError(f"{variable}: {error}" if variable else str(error)) from None
     return Place(
         name=f"{name} ({identifier(model)})" if variables.are_own else name,
         configured_as=name,
-        endpoint=place,
+        endpoint=found,
         environment=environment,
     )
 
@@ -133,6 +125,33 @@ def speak_of(name: str, environment: Mapping[str, str]) -> bool:
     preset = PRESETS.get(name, _UNKNOWN)
     names = (*url_variables(name, preset), *key_variables(name, preset))
     return any(environment.get(each, "").strip() for each in names)
+
+
+def _options(endpoint: Endpoint, preset: Preset, variables: _Variables) -> dict[str, str]:
+    """Return the options, with what variables say of them."""
+    options = dict(endpoint.options)
+    for option, names in preset.option_variables.items():
+        if endpoint.heeds_environment or option not in options:
+            value = variables.value(names)
+            options |= {} if value is None else {option: value}
+    return options
+
+
+def _base_url(
+    name: str, endpoint: Endpoint, preset: Preset, variables: _Variables
+) -> tuple[str | None, str | None]:
+    """Return the base URL, None for the simulator's; and before it the variable that says so, if one does."""
+    names = url_variables(name, preset)
+    if endpoint.heeds_environment or endpoint.base_url is None:
+        found = variables.find(names)
+        if found is not None:
+            return found, preset.completed(variables.read(found))
+    if endpoint.base_url is None and name in PRESETS and not preset.is_simulated:
+        raise ConfigError(
+            f"nothing says where endpoint '{name}' is: set {' or '.join(names)}",
+            hint=f"Or name it in brimline.toml: [endpoints.{name}] base_url = ...",
+        )
+    return None, endpoint.base_url
 
 
 def _key(name: str, endpoint: Endpoint, preset: Preset, variables: _Variables) -> str | Secret | None:
