@@ -242,6 +242,7 @@ class ProviderContract:
         """In one piece, in two at every place, byte by byte: the same answer, and the deltas add up to its text."""
         events = self.stream()
         if events is None:
+            assert not isinstance(self.provider, StreamingProvider), "it can stream; show a stream of it"
             return
         whole = b"".join(events)
         expected = self._read([whole])
