@@ -50,6 +50,10 @@ class TestOpenAI(ProviderContract):
             b"data: [DONE]\n\n",
         )
 
+    def vectors(self, count):
+        data = [{"object": "embedding", "index": n, "embedding": [float(n), 0.5]} for n in range(count)]
+        return http_reply({"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 4}})
+
 
 class TestAzure(TestOpenAI):
     provider = find_provider("azure-openai", {}, "https://r.openai.azure.com")
@@ -57,6 +61,10 @@ class TestAzure(TestOpenAI):
 
 class TestAzureV1(TestOpenAI):
     provider = find_provider("azure-openai", {}, "https://r.openai.azure.com/openai/v1")
+
+    def vectors(self, count):
+        data = [{"index": n, "embedding": [float(n), 0.5]} for n in reversed(range(count))]
+        return http_reply({"data": data, "usage": {"prompt_tokens": 4}})
 
 
 class TestMistral(TestOpenAI):

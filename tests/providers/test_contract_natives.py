@@ -175,9 +175,16 @@ class TestGemini(Native):
         first = self.candidate({"text": "Hel"}, reason=None)
         return events(first, self.candidate({"text": "lo"}), named=False)
 
+    def vectors(self, count):
+        return http_reply({"embeddings": [{"values": [float(n), 0.5]} for n in range(count)]})
+
 
 @dialect("vertex")
 class TestVertex(TestGemini):
+    def vectors(self, count):
+        values = [{"embeddings": {"values": [float(n), 0.5]}} for n in range(count)]
+        return http_reply({"predictions": values})
+
     options: ClassVar = {"project": "p", "location": "europe-west4"}
 
 
@@ -212,6 +219,13 @@ class TestOllama(Native):
         )
         return tuple(json.dumps(piece).encode() + b"\n" for piece in pieces)
 
+    def vectors(self, count):
+        return http_reply({
+            "model": "m",
+            "embeddings": [[float(n), 0.5] for n in range(count)],
+            "prompt_eval_count": 4,
+        })
+
 
 @dialect("cohere")
 class TestCohere(Native):
@@ -245,6 +259,9 @@ class TestCohere(Native):
             {"type": "content-end", "index": 0},
             {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": self.used}},
         )
+
+    def vectors(self, count):
+        return http_reply({"id": "e1", "embeddings": {"float": [[float(n), 0.5] for n in range(count)]}})
 
 
 @dialect("bedrock")

@@ -12,33 +12,25 @@ left out, and its tests pass at once.
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
 
-import msgspec
-
-from brimline.providers.base import Provider, StreamingProvider
-from brimline.testing.garbage import JUNK, VALUES, damaged
-from brimline.types import (
-    Advert,
-    Delta,
-    Fault,
-    FaultKind,
-    HttpReply,
-    Operation,
-    Request,
-    Response,
-    Secret,
-    Usage,
+from brimline.providers.base import StreamingProvider
+from brimline.testing.dialect import (
+    ANSWER,
+    CALL,
+    FOLLOW_UP,
+    KEY,
+    PROMPT,
+    Dialect,
+    heard,
+    http_reply,
+    texts_in,
 )
+from brimline.testing.garbage import JUNK, VALUES, damaged
+from brimline.types import Advert, Fault, HttpReply, Operation, Response, Secret
 
-KEY = "sk-contract-0123456789"
-PROMPT, FOLLOW_UP, ANSWER = "What is the first colour?", "And which one is next?", "It is indigo."
-CALL = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"a": 1}'}}
-"""The call that `tool_call` makes; its id may be another."""
+__all__ = ["CALL", "ProviderContract", "http_reply"]
 
 SECOND = 1_000_000_000
-_K = FaultKind
 _LIMIT_HEADERS = (
     "retry-after", "retry-after-ms", "date", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
     "x-ratelimit-reset-requests", "x-ratelimit-reset", "ratelimit", "ratelimit-policy", "x-should-retry",
@@ -46,63 +38,8 @@ _LIMIT_HEADERS = (
 )  # fmt: skip
 
 
-def http_reply(document: Any, status: int = 200, **headers: str) -> HttpReply:
-    """Return a reply with a JSON body, or with these very bytes; names of headers are written with `_` for `-`."""
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpReply(status, {"content-type": "application/json", **named}, body)
-
-
-class ProviderContract:
-    """Subclass it, say what the dialect looks like, and every promise is a test.
-
-    Attributes:
-        provider: The provider.
-        model: A model reference.
-        text: The text of the answers that `good` and `stream` give.
-        usage: What they used, or None if the dialect does not say.
-        kinds: What refusals mean, by status.
-        reserved: Parameters that the provider sets itself.
-        params: Parameters that pass.
-        has_conversations: Whether there is more than one text in, one text out.
-    """
-
-    provider: Provider
-    model = "lab/some-model"
-    text: str = "Hello"
-    usage: Usage | None = Usage(9, 2)
-    kinds: Mapping[int, FaultKind] = {
-        401: _K.AUTH,
-        403: _K.AUTH,
-        404: _K.NOT_FOUND,
-        429: _K.RATE_LIMITED,
-        500: _K.SERVER_ERROR,
-        503: _K.OVERLOADED,
-    }
-    reserved: ClassVar[Sequence[str]] = ("model",)
-    params: ClassVar[Mapping[str, Any]] = {"temperature": 0}
-    has_conversations = True
-
-    # What the dialect looks like.
-
-    def good(self) -> HttpReply:
-        """Return an answer with `text`."""
-        raise NotImplementedError
-
-    def refusal(self, status: int) -> HttpReply:
-        """Return a refusal as the dialect words it, with `Retry-After: 3` where it is a 429."""
-        headers = {"retry_after": "3"} if status == 429 else {}
-        return http_reply({"error": {"message": "It cannot be."}}, status, **headers)
-
-    def tool_call(self) -> HttpReply | None:
-        """Return an answer that makes the call `CALL`, or None if the dialect has no tools."""
-        return None
-
-    def stream(self) -> tuple[bytes, ...] | None:
-        """Return the same answer as a stream, event by event, or None; without its last event it is not over."""
-        return None
-
-    # The promises.
+class ProviderContract(Dialect):
+    """Subclass it, say what the dialect looks like, and every promise is a test."""
 
     def test_the_credential_stands_in_the_headers_alone(self) -> None:
         """With a key it is there, in what can stand in a header; nowhere else, and not without one."""
@@ -112,8 +49,8 @@ class ProviderContract:
         assert all(name.isascii() and value.isprintable() for name, value in with_key.items()), (
             with_key.keys()
         )
-        sent = self.provider.encode(self._request(), ())
-        faults = [self._decode(self.refusal(status)) for status in self.kinds]
+        sent = self.provider.encode(self.request(), ())
+        faults = [self.decode(self.refusal(status)) for status in self.kinds]
         for thing in (
             sent,
             sent.body.decode(),
@@ -125,7 +62,7 @@ class ProviderContract:
 
     def test_what_is_sent_is_json_and_the_same_every_time(self) -> None:
         """Encoding is a pure function of its arguments and leaves them as they are."""
-        request = self._request(params=dict(self.params))
+        request = self.request(params=dict(self.params))
         before = copy.deepcopy((request.messages, dict(request.params)))
         assert self.provider.problem(request) is None, self.provider.problem(request)
         first, second = (self.provider.encode(request, ()) for _ in range(2))
@@ -133,39 +70,39 @@ class ProviderContract:
         assert (request.messages, dict(request.params)) == before, "the request was changed"
         assert first.path.startswith("/"), f"the path {first.path!r} does not begin with /"
         assert isinstance(json.loads(first.body), dict), "the body is no JSON object"
-        assert PROMPT in _texts(first.body), "the prompt is not in the body"
-        assert request.model_name in first.path or request.model_name in _texts(first.body), (
+        assert PROMPT in texts_in(first.body), "the prompt is not in the body"
+        assert request.model_name in first.path or request.model_name in texts_in(first.body), (
             "no model is named"
         )
 
     def test_parameters_that_the_provider_sets_itself_are_refused(self) -> None:
         """They are a problem, which names them, before anything is sent."""
         for name in self.reserved:
-            problem = self.provider.problem(self._request(params={name: "x"}))
+            problem = self.provider.problem(self.request(params={name: "x"}))
             assert problem is not None, f"parameter '{name}' is taken"
             assert name in problem, f"the problem with '{name}' does not name it: {problem}"
 
     def test_what_cannot_be_said_is_a_problem_and_all_else_can_be_sent(self) -> None:
         """Each kind of request has a problem or a body."""
         for operation in Operation:
-            request = self._request(operation=operation)
+            request = self.request(operation=operation)
             if self.provider.problem(request) is None:
                 assert isinstance(json.loads(self.provider.encode(request, ()).body), dict), operation
 
     def test_a_later_turn_is_sent_with_the_history(self) -> None:
         """Prompt, answer and next turn stand in their order; the next turn is not sent before its time."""
-        request = self._request(follow_ups=(FOLLOW_UP,))
+        request = self.request(follow_ups=(FOLLOW_UP,))
         if not self.has_conversations:
             assert self.provider.problem(request), "a conversation is taken though there are none"
             return
         assert self.provider.problem(request) is None, self.provider.problem(request)
-        assert FOLLOW_UP not in _texts(self.provider.encode(request, ()).body), (
+        assert FOLLOW_UP not in texts_in(self.provider.encode(request, ()).body), (
             "the next turn is sent at once"
         )
         for answer in (Response(text=ANSWER), Response(text=[ANSWER, "another"])):
             said = [
                 text
-                for text in _texts(self.provider.encode(request, (answer,)).body)
+                for text in texts_in(self.provider.encode(request, (answer,)).body)
                 if text in {PROMPT, ANSWER, FOLLOW_UP}
             ]
             assert said == [PROMPT, ANSWER, FOLLOW_UP], said
@@ -173,18 +110,18 @@ class ProviderContract:
     def test_an_answer_is_read(self) -> None:
         """Text and usage as promised, the body kept byte for byte."""
         reply = self.good()
-        response = self._decode(reply)
+        response = self.decode(reply)
         assert isinstance(response, Response), response
         assert (response.text, response.usage) == (self.text, self.usage)
         assert response.raw == reply.body, "the body of the reply is not kept"
-        self._is_sound(reply, response)
+        self.is_sound(reply, response)
 
     def test_a_tool_call_has_the_canonical_form(self) -> None:
         """Its arguments are JSON text, whatever the dialect's own form."""
         reply = self.tool_call()
         if reply is None:
             return
-        response = self._decode(reply)
+        response = self.decode(reply)
         assert isinstance(response, Response), response
         assert response.finish_reason == "tool_calls", response.finish_reason
         (call,) = response.tool_calls
@@ -198,11 +135,11 @@ class ProviderContract:
         """Its kind follows from the status, its words and its wait from the reply."""
         for status, kind in self.kinds.items():
             reply = self.refusal(status)
-            fault = self._decode(reply)
+            fault = self.decode(reply)
             assert isinstance(fault, Fault), f"{status} is taken for an answer"
             assert (fault.kind, fault.http_status) == (kind, status), fault
             assert fault.detail, f"the fault of {status} has no words"
-            self._is_sound(reply, fault)
+            self.is_sound(reply, fault)
             if status == 429:
                 assert fault.retry_after == 3 * SECOND, "the wait that the server names is not heard"
 
@@ -212,17 +149,17 @@ class ProviderContract:
         for status in (200, 429):
             for body in bodies:
                 reply = http_reply(body, status)
-                self._is_sound(reply, self._decode(reply))
+                self.is_sound(reply, self.decode(reply))
         for status in (100, 201, 204, 301, 400, 402, 413, 422, 499, 502, 529, 600, 999):
             for body in (*JUNK, self.good().body):
                 reply = http_reply(body, status)
-                self._is_sound(reply, self._decode(reply))
+                self.is_sound(reply, self.decode(reply))
 
     def test_half_an_answer_is_none(self) -> None:
         """A body that breaks off is a fault, wherever it does."""
         body = self.good().body
         for end in range(len(body.rstrip())):
-            assert isinstance(self._decode(http_reply(body[:end])), Fault), (
+            assert isinstance(self.decode(http_reply(body[:end])), Fault), (
                 f"{body[:end]!r} is taken for an answer"
             )
 
@@ -236,7 +173,7 @@ class ProviderContract:
                 for advert in self.provider.adverts(HttpReply(status, headers, b"{}")):
                     assert isinstance(advert, Advert)
                 reply = HttpReply(status, headers, self.good().body)
-                self._is_sound(reply, self._decode(reply))
+                self.is_sound(reply, self.decode(reply))
 
     def test_a_stream_is_read_the_same_wherever_it_is_cut(self) -> None:
         """In one piece, in two at every place, byte by byte: the same answer, and the deltas add up to its text."""
@@ -245,26 +182,48 @@ class ProviderContract:
             assert not isinstance(self.provider, StreamingProvider), "it can stream; show a stream of it"
             return
         whole = b"".join(events)
-        expected = self._read([whole])
+        expected = self.read([whole])
         assert isinstance(expected[0], Response), expected[0]
         assert (expected[0].text, expected[0].usage) == (self.text, self.usage)
         assert "".join(delta.text for delta in expected[1]) == self.text
         for cut in range(1, len(whole)):
-            assert _text(self._read([whole[:cut], whole[cut:]])) == _text(expected), f"cut at {cut}"
-        assert _text(self._read([whole[at : at + 1] for at in range(len(whole))])) == _text(expected)
+            assert heard(self.read([whole[:cut], whole[cut:]])) == heard(expected), f"cut at {cut}"
+        assert heard(self.read([whole[at : at + 1] for at in range(len(whole))])) == heard(expected)
 
     def test_a_stream_without_its_end_is_a_fault(self) -> None:
         """Nothing is taken for an answer before the dialect's own end, and damage never raises."""
         events = self.stream()
         for count in range(len(events or ())):
-            result, _ = self._read((events or ())[:count])
+            result, _ = self.read((events or ())[:count])
             assert isinstance(result, Fault), f"an answer after {count} events: {result}"
         whole = b"".join(events or ())
         for at in range(len(whole)):
-            result, _ = self._read([whole[:at], b"\xff", whole[at + 1 :]])
+            result, _ = self.read([whole[:at], b"\xff", whole[at + 1 :]])
             assert isinstance(result, Response | Fault)
         for junk in JUNK if events else ():
-            self._read([junk, whole])
+            self.read([junk, whole])
+
+    def test_texts_are_embedded_in_their_order(self) -> None:
+        """Each text has its vector; fewer or more of them, and what is none, are faults."""
+        texts = [PROMPT, FOLLOW_UP]
+        messages = tuple({"role": "user", "content": text} for text in texts)
+        request = self.request(messages=messages, operation=Operation.EMBEDDING)
+        reply = self.vectors(2)
+        if reply is None:
+            assert self.provider.problem(request), "it can embed; show vectors of it"
+            return
+        assert self.provider.problem(request) is None, self.provider.problem(request)
+        said = [text for text in texts_in(self.provider.encode(request, ()).body) if text in texts]
+        assert said == texts, said
+        response = self.provider.decode(reply, request)
+        assert isinstance(response, Response), response
+        assert [[*vector] for vector in response.embeddings] == [[0.0, 0.5], [1.0, 0.5]], response.embeddings
+        for count in (0, 1, 3):
+            wrong = self.vectors(count)
+            assert wrong is not None
+            assert isinstance(self.provider.decode(wrong, request), Fault), f"{count} vectors for 2 texts"
+        for body in (*JUNK, *damaged(reply.body)):
+            self.is_sound(http_reply(body), self.provider.decode(http_reply(body), request))
 
     def check(self) -> None:
         """Try every promise, without pytest.
@@ -275,58 +234,3 @@ class ProviderContract:
         for name in dir(self):
             if name.startswith("test_"):
                 getattr(self, name)()
-
-    # Means.
-
-    def _request(self, **more: Any) -> Request:
-        given = {"id": 0, "model": self.model, "messages": ({"role": "user", "content": PROMPT},), **more}
-        return Request(**given)
-
-    def _decode(self, reply: HttpReply) -> Response | Fault:
-        result = self.provider.decode(reply, self._request())
-        assert isinstance(result, Response | Fault), f"decoding {reply.body[:80]!r} gives {result!r}"
-        return result
-
-    def _is_sound(self, reply: HttpReply, result: Response | Fault) -> None:
-        """See that a result can be kept."""
-        if isinstance(result, Response):
-            assert 200 <= reply.status < 300, f"HTTP {reply.status} is taken for an answer"
-            texts = [result.text] if isinstance(result.text, str) else result.text
-            assert all(isinstance(text, str) for text in texts), texts
-        else:
-            assert isinstance(result.kind, FaultKind), result
-            assert result.http_status == reply.status, "the fault does not say the status"
-            assert result.retry_after is None or result.retry_after > 0, result
-        msgspec.json.encode(result)
-
-    def _read(self, pieces: Iterable[bytes]) -> tuple[Response | Fault, list[Delta]]:
-        assert isinstance(self.provider, StreamingProvider), (
-            "the provider has no `encode_stream` and `reader`"
-        )
-        reader = self.provider.reader(HttpReply(200, {}, b""), self._request())
-        deltas = [delta for piece in pieces for delta in reader.feed(piece)]
-        result = reader.result()
-        assert reader.is_over or isinstance(result, Fault), "the answer is there and the stream is not over"
-        return result, deltas
-
-
-def _text(read: tuple[Response | Fault, list[Delta]]) -> tuple[object, ...]:
-    """Return what two readings of one stream have in common; where deltas end depends on the cuts."""
-    result, deltas = read
-    assert isinstance(result, Response), result
-    thoughts = "".join(delta.reasoning for delta in deltas)
-    return result.text, result.usage, result.finish_reason, "".join(delta.text for delta in deltas), thoughts
-
-
-def _texts(body: bytes) -> list[str]:
-    """Return every text in a JSON body, in order."""
-    found: list[str] = []
-
-    def look(value: Any) -> None:
-        if isinstance(value, str):
-            found.append(value)
-        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-            look(inner)
-
-    look(json.loads(body))
-    return found
