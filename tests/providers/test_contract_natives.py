@@ -8,6 +8,7 @@ import pytest
 from brimline.providers import find_provider
 from brimline.testing import ProviderContract, http_reply
 from brimline.types import FaultKind
+from tests.providers.test_bedrock import frame
 
 
 def dialect(name):
@@ -289,3 +290,13 @@ class TestBedrock(Native):
     def tool_call(self):
         call = {"toolUse": {"toolUseId": "t1", "name": "look_up", "input": {"a": 1}}}
         return http_reply(self.said(call, reason="tool_use"))
+
+    def stream(self):
+        return (
+            frame("messageStart", {"role": "assistant"}),
+            frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hel"}}),
+            frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "lo"}}),
+            frame("contentBlockStop", {"contentBlockIndex": 0}),
+            frame("messageStop", {"stopReason": "end_turn"}),
+            frame("metadata", {"usage": {"inputTokens": 9, "outputTokens": 2}, "metrics": {"latencyMs": 9}}),
+        )
