@@ -160,6 +160,21 @@ def test_what_python_says_wins_and_the_environment_fills_the_gaps():
     )
 
 
+def test_an_endpoint_from_python_is_what_its_name_says_unless_it_says_otherwise():
+    def resolve(name, **given):
+        return Config(endpoints={name: Endpoint(base_url="http://h", **given)}, environment={}).resolve(
+            f"{name}/m"
+        )
+
+    claude, groq, ollama = resolve("anthropic"), resolve("groq", options={"model": "x"}), resolve("ollama")
+    assert (claude.endpoint.provider, groq.endpoint.provider) == ("anthropic", "openai")
+    assert groq.endpoint.options == {**PRESETS["groq"].options, "model": "x"}
+    assert (ollama.endpoint.provider, key(ollama)) == ("ollama", None)
+    assert (resolve("lab").endpoint.provider, resolve("lab").endpoint.options) == ("openai", {})
+    own = resolve("groq", provider="anthropic").endpoint
+    assert (own.provider, own.options) == ("anthropic", {})
+
+
 # Variables of one model.
 
 

@@ -364,6 +364,7 @@ def test_kinds_are_frozen_words():
     assert {kind.value for kind in FaultKind} == {
         "rate_limited", "overloaded", "server_error", "connection", "timeout", "bad_reply", "internal",
         "invalid_request", "too_long", "content_filter", "cancelled", "auth", "quota_exhausted", "not_found",
+        "truncated", "invalid_output",
     }  # fmt: skip
 
 

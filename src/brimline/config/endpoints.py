@@ -21,7 +21,7 @@ class Endpoint:
     """A place that answers.
 
     Attributes:
-        provider: The dialect it speaks (`openai`).
+        provider: The dialect it speaks; empty: that of the built-in endpoint of its name, with its quirks, or `openai`.
         base_url: Where it is, with the version path where the vendor's SDK wants it there; `{option}` in it is filled in
             from the options. None: the simulator, started when it is needed.
         key: Where its credential is: `env:NAME`, `none`, or in Python a `Secret`; None: `<ENDPOINT>_API_KEY`, or what
@@ -33,7 +33,7 @@ class Endpoint:
         heeds_environment: Whether variables of the environment win over what it says, as they do over a file.
     """
 
-    provider: str = "openai"
+    provider: str = ""
     base_url: str | None = None
     key: str | Secret | None = None
     options: Mapping[str, str] = field(default_factory=dict)

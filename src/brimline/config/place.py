@@ -105,6 +105,7 @@ def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str
     try:
         found = replace(
             endpoint,
+            provider=endpoint.provider or preset.provider,
             base_url=None if base_url is None else _filled(name, base_url, options, preset),
             key=key,
             options=options,
@@ -129,7 +130,7 @@ def speak_of(name: str, environment: Mapping[str, str]) -> bool:
 
 def _options(endpoint: Endpoint, preset: Preset, variables: _Variables) -> dict[str, str]:
     """Return the options, with what variables say of them."""
-    options = dict(endpoint.options)
+    options = dict(endpoint.options) if endpoint.provider else {**preset.options, **endpoint.options}
     for option, names in preset.option_variables.items():
         if endpoint.heeds_environment or option not in options:
             value = variables.value(names)
@@ -160,7 +161,7 @@ def _key(name: str, endpoint: Endpoint, preset: Preset, variables: _Variables) -
         return endpoint.key
     names = key_variables(name, preset) if endpoint.key is None else (endpoint.key.removeprefix("env:"),)
     found = variables.find(names)
-    if found is None and endpoint.key is None and preset.key is KeyRule.OPTIONAL:
+    if found is None and endpoint.key is None and preset.key is not KeyRule.NEEDED:
         return NO_KEY
     return f"env:{found or names[0]}"
 

@@ -88,6 +88,12 @@ class ProviderContract(Dialect):
             request = self.request(operation=operation)
             if self.provider.problem(request) is None:
                 assert isinstance(json.loads(self.provider.encode(request, ()).body), dict), operation
+        schema = {"type": "object", "properties": {"favourite_colour": {"type": "string"}}}
+        request = self.request(schema=schema)
+        if self.provider.problem(request) is None:
+            assert b"favourite_colour" in self.provider.encode(request, ()).body, (
+                "a schema is taken and not sent"
+            )
 
     def test_a_later_turn_is_sent_with_the_history(self) -> None:
         """Prompt, answer and next turn stand in their order; the next turn is not sent before its time."""
