@@ -95,8 +95,8 @@ def run(name, rows, server, folder, **more):
 def test_every_kind_of_row_is_answered_over_the_dialects_own_wire(name, server, tmp_path):
     report, done = run(name, ROWS, server, tmp_path)
     failed = {
-        name: (row["error"]["kind"], row["error"]["message"])
-        for name, row in done.items()
+        each: (row["error"]["kind"], row["error"]["message"])
+        for each, row in done.items()
         if row["status"] != "ok"
     }
     assert failed.keys() == {"late", "blocked"}

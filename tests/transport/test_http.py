@@ -445,7 +445,7 @@ class Raising:
     def __init__(self, error):
         self.error = error
 
-    def post(self, *_, **__):
+    def request(self, *_, **__):
         raise self.error
 
     async def close(self):

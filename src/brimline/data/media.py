@@ -42,7 +42,7 @@ _WANTED = {
 }
 """What a message may want: how its type begins, and what is taken, for people."""
 
-UPLOAD = "`brimline media upload` puts it where Gemini's models find it"
+UPLOAD = "`brimline media upload` keeps files where Gemini's models find them"
 
 
 class MediaError(Exception):

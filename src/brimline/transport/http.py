@@ -78,7 +78,7 @@ class HttpTransport:
         There is no limit of time here but for making the connection; the engine owns the attempt's deadline.
         """
         try:
-            async with self._post(request, departed) as response:
+            async with self._request(request, departed) as response:
                 return HttpReply(response.status, response.headers, await response.read())
         except FAILURES as error:
             return self._explain(error)
@@ -91,7 +91,7 @@ class HttpTransport:
         What is returned as a stream is to be closed.
         """
         try:
-            response = await self._post(request, departed)
+            response = await self._request(request, departed)
             if 200 <= response.status < 300 and response.content_type in TYPES:
                 return HttpStream(response)
             async with response:
@@ -105,9 +105,10 @@ class HttpTransport:
             await self._session.close()
             self._session = None
 
-    def _post(self, request: HttpRequest, departed: Callable[[], None]) -> "_Exchange":
+    def _request(self, request: HttpRequest, departed: Callable[[], None]) -> "_Exchange":
         session = self._session or self._open()
-        return session.post(
+        return session.request(
+            request.method,
             self._url(request.path),
             data=_Body(request.body, departed),
             headers={**self._headers, **request.headers} if request.headers else self._headers,

@@ -14,12 +14,14 @@ class HttpRequest:
     Attributes:
         path: Path below the endpoint's base URL, with a leading `/`.
         body: The bytes of the body.
-        headers: Headers beyond those of the endpoint.
+        headers: Headers beyond those of the endpoint; they win.
+        method: The HTTP method.
     """
 
     path: str
     body: bytes
     headers: Mapping[str, str]
+    method: str = "POST"
 
 
 @dataclass(slots=True)
