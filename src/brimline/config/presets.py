@@ -74,7 +74,13 @@ PRESETS: dict[str, Preset] = {
         base_url="https://api.anthropic.com",
         limits="requests, input and output tokens, with every reply (`anthropic-ratelimit-*`)",
         charges="input as it arrives, without what is read from the cache; output as it is written, not `max_tokens`",
-        notes=("The base URL is without `/v1`, as for Anthropic's own SDK.",),
+        notes=(
+            "The base URL is without `/v1`, as for Anthropic's own SDK.",
+            "The API's version is 2023-06-01 unless the option `version` says otherwise: 2026-10-21 refuses `temperature`, `top_p` and `top_k`.",
+            "`max_tokens` is 4096 where a row says nothing, and a thinking budget comes on top; the API wants a number.",
+            "`reasoning_effort` is `output_config.effort` there, and `none` turns thinking off.",
+            "A system message comes first. A row with a later one fails by itself; the others are answered.",
+        ),
     ),
     "gemini": Preset(
         title="Google Gemini",
@@ -84,7 +90,12 @@ PRESETS: dict[str, Preset] = {
         key_variables=("GOOGLE_API_KEY",),
         limits="none in headers; a 429 names its quota and how long to wait",
         charges="requests and input tokens a minute, requests a day, for each project",
-        notes=("A quota per day that is used up stops the endpoint; one per minute is waited for.",),
+        notes=(
+            "A quota per day that is used up stops the endpoint; one per minute is waited for.",
+            "Parameters may have their common names, or Gemini's own as in Python or JSON (`max_output_tokens`, `maxOutputTokens`). `safety_filter` is prompto's: `none`, `few`, `some`, `default` or `most`.",
+            "Local files go along up to 20 MB a request; larger ones are uploaded first with [`brimline media`](../command-line.md#files-that-are-kept-by-gemini).",
+            "A system message comes first. A row with a later one fails by itself; the others are answered.",
+        ),
     ),
     "vertexai": _VERTEX,
     "vertex": _VERTEX,
