@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from brimline.errors import ConfigError
-from brimline.sim import Scenario, ScenarioError, run
+from brimline.sim import Scenario, ScenarioError, addresses, run
 
 
 @click.command(name="sim")
@@ -23,9 +23,10 @@ from brimline.sim import Scenario, ScenarioError, run
 )
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input is closed.")
 def command(port: int, host: str, scenario: Path | None, ledger: Path | None, with_parent: bool) -> None:  # noqa: FBT001
-    """Start a simulated provider that speaks OpenAI's wire format, with real limits and a ledger.
+    """Start a simulated provider that speaks the dialects of many, with real limits and a ledger.
 
-    The first line on standard output is its base URL. What it served: GET /sim/stats and /sim/ledger.
+    The line on standard output is its base URL for OpenAI's clients; without /v1 it is that for Anthropic, Gemini,
+    Vertex AI, Azure, Ollama, Cohere and Bedrock. What it served: GET /sim/stats and /sim/ledger.
     """
     try:
         loaded = Scenario.load(scenario) if scenario else Scenario()
@@ -40,6 +41,9 @@ def command(port: int, host: str, scenario: Path | None, ledger: Path | None, wi
 
 def _announce(url: str) -> None:
     click.echo(url)
+    if sys.stderr.isatty():
+        for address in addresses(url):
+            click.echo(f"  {address.url:<28} {address.clients}", err=True)
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""A scripted provider in its own process: it speaks OpenAI's wire format, with real limits and a ledger.
+"""A scripted provider in its own process: it speaks the dialects of many, with real limits and a ledger.
 
 It uses nothing of the engine, so that its limits and the engine's can disagree.
 
@@ -12,6 +12,7 @@ It uses nothing of the engine, so that its limits and the engine's can disagree.
     run(scenario, port=8000, announce=print)         # blocking, until SIGINT or SIGTERM
 """
 
+from brimline.sim.addresses import Address, addresses
 from brimline.sim.chat import conversation_key, count_tokens
 from brimline.sim.ledger import Entry, Ledger, Stats, Tally
 from brimline.sim.main import run, serve
@@ -21,6 +22,7 @@ from brimline.sim.tables import ScenarioError
 from brimline.sim.world import Exchange, World
 
 __all__ = [
+    "Address",
     "Entry",
     "Exchange",
     "Ledger",
@@ -30,6 +32,7 @@ __all__ = [
     "Stats",
     "Tally",
     "World",
+    "addresses",
     "conversation_key",
     "count_tokens",
     "run",
