@@ -93,6 +93,39 @@ def test_a_schema_that_is_none_is_refused():
     assert read_chat(body(response_format=form)).param == "response_format"
 
 
+@pytest.mark.parametrize(
+    ("schema", "place", "flaw"),
+    [
+        ({"type": "object", "properties": {}}, "()", "'additionalProperties' is required"),
+        (
+            {"type": "object", "properties": {"a": {}}, "additionalProperties": False},
+            "()",
+            "including every key in properties. Missing 'a'",
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "array", "items": {"type": "object"}}},
+                "required": ["a"],
+                "additionalProperties": False,
+            },
+            "('properties', 'a', 'items')",
+            "'additionalProperties' is required",
+        ),
+    ],
+)
+def test_strictness_wants_closed_objects_and_every_property(schema, place, flaw):
+    def ask(*, strict):
+        form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema, "strict": strict}}
+        tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": strict}}
+        return read_chat(body(response_format=form)), read_chat(body(tools=[tool]))
+
+    for error in ask(strict=True):
+        assert f"In context={place}, " in error.message
+        assert flaw in error.message
+    assert all(isinstance(chat, Chat) for chat in ask(strict=False))
+
+
 def test_parameters_that_change_nothing_are_ignored():
     assert isinstance(read_chat(body(top_k=5, seed=1, user="me", reasoning_effort="low")), Chat)
 

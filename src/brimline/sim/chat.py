@@ -73,6 +73,7 @@ class Function(msgspec.Struct):
 
     name: str
     parameters: dict[str, Any] = {}
+    strict: bool | None = None
 
 
 class Tool(msgspec.Struct):
@@ -100,6 +101,7 @@ class JsonSchema(msgspec.Struct):
 
     name: str
     schema: dict[str, Any] = {}
+    strict: bool | None = None
 
 
 class ResponseFormat(msgspec.Struct):

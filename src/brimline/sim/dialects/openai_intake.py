@@ -7,6 +7,7 @@ import msgspec
 
 from brimline.sim.chat import Chat, ContentPart, ToolChoice
 from brimline.sim.checks import schema_flaw
+from brimline.sim.dialects.openai_strict import strict_flaws
 from brimline.sim.errors import NOT_JSON, Problem, invalid
 
 NO_MODEL = invalid("you must provide a model parameter")
@@ -41,9 +42,11 @@ def _problems(chat: Chat) -> Iterator[Problem]:
             yield _error(where, f"Invalid value for '{where}': expected a string, got null.", "invalid_type")
         elif isinstance(message.content, list):
             yield from _bad_images(message.content, f"messages[{i}].content")
-    flaw = schema_flaw(chat)
-    if flaw is not None:
-        yield flaw
+    if chat.tools or chat.response_format is not None:
+        flaw = schema_flaw(chat)
+        if flaw is not None:
+            yield flaw
+        yield from strict_flaws(chat)
     if isinstance(chat.tool_choice, ToolChoice) and chat.forced_function is None:
         name = chat.tool_choice.function.name
         yield _error("tool_choice", f"Tool choice '{name}' not found in 'tools' parameter.", "invalid_value")

@@ -28,6 +28,7 @@ class _Format(msgspec.Struct):
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: str | None = None
     schema: Table = {}
+    strict: bool | None = None
 
 
 class _Text(msgspec.Struct):
@@ -124,7 +125,7 @@ def _part(part: Table) -> ContentPart:
 def _tool(tool: Table) -> Tool:
     if "name" not in tool:
         raise msgspec.ValidationError("Object missing required field `name` - at `$.tools[0]`")
-    return Tool("function", Function(tool["name"], tool.get("parameters") or {}))
+    return Tool("function", Function(tool["name"], tool.get("parameters") or {}, tool.get("strict")))
 
 
 def _tool_choice(choice: str | Table | None) -> Literal["none", "auto", "required"] | ToolChoice | None:
@@ -142,4 +143,4 @@ def _format(form: _Format | None) -> ResponseFormat | None:
         return ResponseFormat(form.type)
     if not form.name:
         raise msgspec.ValidationError("Object missing required field `name` - at `$.text.format`")
-    return ResponseFormat("json_schema", JsonSchema(form.name, form.schema))
+    return ResponseFormat("json_schema", JsonSchema(form.name, form.schema, form.strict))
