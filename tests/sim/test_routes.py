@@ -11,6 +11,8 @@ from brimline.sim.errors import Problem, ProblemKind
 from brimline.sim.files import Files
 from brimline.sim.routes import find
 
+from .harness import Provider, read
+
 PATHS = {
     "/v1/chat/completions": "OpenAIChat",
     "/chat/completions": "OpenAIChat",
@@ -70,3 +72,46 @@ def test_every_dialect_has_words_for_every_problem(path):
 def test_what_cannot_be_read_is_a_problem_and_never_a_crash(path):
     for body in (b"", b"[]", b"{}", b'{"model": 1}', b"\xff", b'{"messages": 5, "contents": {}}'):
         assert isinstance(dialect(path).read(body), Problem)
+
+
+GEMINI, ANTHROPIC = "/v1beta/models/m:generateContent", "/v1/messages"
+HELLO = {
+    GEMINI: b'{"contents": [{"parts": [{"text": "hello"}]}]}',
+    ANTHROPIC: b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}',
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "names", "body"),
+    [
+        (GEMINI, "", set(), b"retryDelay"),
+        (GEMINI, 'retry_after = "none"', set(), None),
+        (
+            GEMINI,
+            'retry_after = "s"\nheaders = true',
+            {"x-ratelimit-limit-requests", "retry-after"},
+            b"retryDelay",
+        ),
+        (ANTHROPIC, "", {"anthropic-ratelimit-requests-limit", "retry-after"}, None),
+        (ANTHROPIC, 'retry_after = "ms"', {"anthropic-ratelimit-requests-limit", "retry-after-ms"}, None),
+        (ANTHROPIC, "headers = true", {"x-ratelimit-limit-requests", "retry-after"}, None),
+        (ANTHROPIC, 'headers = "azure"', {"x-ratelimit-limit-requests", "retry-after"}, None),
+        (ANTHROPIC, "headers = false", {"retry-after"}, None),
+    ],
+)
+def test_each_api_tells_of_limits_in_its_own_way_unless_the_scenario_says_otherwise(path, words, names, body):
+    provider = Provider(f'[models."*"]\nrequests = {{ rate = "60/min", bucket = 1 }}\n{words}')
+    request = make_mocked_request("POST", path, {"anthropic-version": "2023-06-01"})
+    replies = []
+    for _ in range(2):
+        exchange = provider.world.arrive(0, None, HELLO[path], find(request, Files()))
+        provider.leave(exchange)
+        replies.append(read(exchange.script))
+    assert [reply.status for reply in replies] == [200, 429]
+    told = {name for name in replies[1].headers if "ratelimit" in name or "retry" in name}
+    assert names <= told
+    families = {"x-ratelimit", "anthropic-ratelimit", "retry-after-ms"}
+    assert {each for each in families if any(name.startswith(each) for name in told)} == {
+        each for each in families if any(name.startswith(each) for name in names)
+    }
+    assert (b"retryDelay" in replies[1].body) == (body is not None)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -25,45 +26,28 @@ from brimline.sim.files import Files
 Table = Mapping[str, Any]
 SHOWN, HIDDEN = "shown", "hidden"
 """How a request wants its reasoning; the neutral request keeps it as the effort."""
-_BODY = [
-    "contents",
-    "systemInstruction",
-    "generationConfig",
-    "tools",
-    "toolConfig",
-    "safetySettings",
-    "cachedContent",
-    "serviceTier",
-    "labels",
-    "store",
-    "model",
-]
-_CONFIG = [
-    "temperature",
-    "topP",
-    "topK",
-    "candidateCount",
-    "maxOutputTokens",
-    "stopSequences",
-    "seed",
-    "responseMimeType",
-    "responseSchema",
-    "responseJsonSchema",
-    "_responseJsonSchema",
-    "presencePenalty",
-    "frequencyPenalty",
-    "responseLogprobs",
-    "logprobs",
-    "thinkingConfig",
-    "responseModalities",
-    "speechConfig",
-    "mediaResolution",
-    "enableEnhancedCivicAnswers",
-    "audioTimestamp",
-    "routingConfig",
-    "imageConfig",
-]
-_SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
+@cache
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(r"_\1", name).lower()
+
+
+def _spellings(names: str) -> frozenset[str]:
+    return frozenset(spelling for name in names.split() for spelling in (name, _snake(name)))
+
+
+_BODY = _spellings(
+    "contents systemInstruction generationConfig tools toolConfig safetySettings cachedContent serviceTier "
+    "labels store model"
+)
+_CONFIG = _spellings(
+    "temperature topP topK candidateCount maxOutputTokens stopSequences seed responseMimeType responseSchema "
+    "responseJsonSchema _responseJsonSchema presencePenalty frequencyPenalty responseLogprobs logprobs "
+    "thinkingConfig responseModalities speechConfig mediaResolution enableEnhancedCivicAnswers audioTimestamp "
+    "routingConfig imageConfig"
+)
 
 
 class RefusedError(ValueError):
@@ -78,7 +62,7 @@ def get(table: Table, name: str, default: Any = None) -> Any:
     """A member by its camelCase name, in either spelling."""
     if name in table:
         return table[name]
-    return table.get(_SNAKE.sub(r"_\1", name).lower(), default)
+    return table.get(_snake(name), default)
 
 
 def read_json(body: bytes) -> dict[str, Any] | Problem:
@@ -141,8 +125,7 @@ def _chat(table: Table, model: str, files: Files, *, stream: bool) -> Chat:
     )
 
 
-def _known(table: Table, names: Iterable[str], where: str) -> None:
-    known = {spelling for name in names for spelling in (name, _SNAKE.sub(r"_\1", name).lower())}
+def _known(table: Table, known: frozenset[str], where: str) -> None:
     for name in table:
         if name not in known:
             raise RefusedError(
