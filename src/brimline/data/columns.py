@@ -21,6 +21,8 @@ class Kind(IntFlag):
     TEXT = 8
     OTHER = 16
     """Lists, objects, and whole numbers of more than 64 bits."""
+    VECTOR = 32
+    """Lists of nothing but numbers."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,10 @@ def kind_of(value: Any) -> Kind:
         return Kind.TRUTH
     if isinstance(value, int):
         return Kind.WHOLE if value in _64_BITS else Kind.OTHER
-    return Kind.NUMBER if isinstance(value, float) else Kind.OTHER
+    if isinstance(value, float):
+        return Kind.NUMBER
+    is_vector = isinstance(value, list) and value and {float, int}.issuperset(map(type, value))
+    return Kind.VECTOR if is_vector else Kind.OTHER
 
 
 def all_columns(rows: Iterable[Mapping[str, Any]], last: Sequence[str]) -> list[Column]:

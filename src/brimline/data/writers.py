@@ -127,10 +127,19 @@ def as_text(value: Any) -> str:
 
 
 def parquet_file(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a Parquet file: a column of numbers or truths has their type, any other is text, what is nested as JSON."""
-    kinds = {column.name: _TYPES.get(column.kind, "VARCHAR") for column in columns}
+    """Write a Parquet file: a column of numbers or truths has their type, any other is text, what is nested as JSON.
+
+    Embeddings are lists of 32-bit floats.
+    """
+    kinds = {column.name: _type(column) for column in columns}
     texts = [kind == "VARCHAR" for kind in kinds.values()]
     write_parquet(path, kinds, (_values(columns, texts, row) for row in rows))
+
+
+def _type(column: Column) -> str:
+    if column.kind is Kind.VECTOR and column.name.rpartition(".")[2] == "embedding":
+        return "FLOAT[]"
+    return _TYPES.get(column.kind, "VARCHAR")
 
 
 def _values(columns: Sequence[Column], texts: Sequence[bool], row: Mapping[str, Any]) -> list[Any]:

@@ -41,10 +41,23 @@ def short_floats(vector: Sequence[float]) -> Sequence[float]:
 
 def packed(vector: Sequence[float]) -> str:
     """Return a vector as OpenAI's API packs it: 32-bit floats, little-endian, in base64."""
-    floats = array("f", vector)
+    return b64encode(float_bytes(array("f", vector))).decode()
+
+
+def float_bytes(vector: "array[float]") -> bytes:
+    """Return 32-bit floats as bytes, little-endian."""
     if sys.byteorder == "big":
-        floats.byteswap()
-    return b64encode(floats.tobytes()).decode()
+        vector = vector[:]
+        vector.byteswap()
+    return vector.tobytes()
+
+
+def from_bytes(data: bytes) -> "array[float]":
+    """Return what `float_bytes` made bytes of."""
+    vector = array("f", data)
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
 
 
 def _exact(value: float) -> float:

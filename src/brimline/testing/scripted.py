@@ -7,6 +7,7 @@ It is provider and transport in one, so that everything in between is the real t
 """
 
 import asyncio
+from array import array
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TypeAlias
 
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.wire import WireEndpoint
-from brimline.types import Advert, Fault, HttpReply, HttpRequest, Request, Response, Secret, Usage
+from brimline.types import Advert, Fault, HttpReply, HttpRequest, Operation, Request, Response, Secret, Usage
 
 FOREVER = float("inf")
 
@@ -128,6 +129,8 @@ class ScriptedEndpoint:
 
     # The provider's part.
 
+    BUNDLE = 256
+
     def headers(self, key: Secret | None) -> dict[str, str]:  # noqa: ARG002
         """There are none."""
         return {}
@@ -189,8 +192,17 @@ class ScriptedEndpoint:
         return exchange
 
 
+def vector_of(text: str) -> "array[float]":
+    """Return the vector that stands for a text."""
+    return array("f", [len(text), *text.encode()[:16]])
+
+
 def echo(exchange: Exchange, usage: Usage | None = Usage(10, 5)) -> Response:  # noqa: B008  it is frozen
-    """Return the text of a request as its response."""
+    """Return the text of a request as its response; of one that is to be embedded its vectors."""
+    if exchange.request.operation is Operation.EMBEDDING:
+        parts = exchange.request.parts or (exchange.request,)
+        texts = [message["content"] for part in parts for message in part.messages]
+        return Response(text="", usage=usage, embeddings=tuple(vector_of(text) for text in texts))
     messages, follow_ups = exchange.request.messages, exchange.request.follow_ups
     text = follow_ups[exchange.turn - 1] if exchange.turn else messages[-1]["content"] if messages else ""
     return Response(text=f"echo: {text}", usage=usage)
