@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.data.key import request_key
+from brimline.types import Operation
 
 HI = ({"role": "user", "content": "Hi"},)
 BRIEF = ({"role": "system", "content": "Be brief."}, *HI)
@@ -72,6 +73,18 @@ def test_a_schema_is_part_of_it():
 
 def test_golden_keys_are_all_different():
     assert len({key for *_, key in GOLDEN}) == len(GOLDEN)
+
+
+@pytest.mark.parametrize(
+    ("operation", "key"),
+    [
+        (Operation.CHAT, "8a8dae7b02f3a4fb3e62e7193a115480"),
+        (Operation.EMBEDDING, "2cc89bc24c60c709c9a0e41f04b45733"),
+        (Operation.COMPLETION, "ccefe98616e3718d446fa45125f1d2d2"),
+    ],
+)
+def test_golden_keys_of_what_is_no_chat(operation, key):
+    assert request_key("lab/x", HI, (), {}, operation) == key
 
 
 def test_a_key_is_what_its_module_says_it_is():

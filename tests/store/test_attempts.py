@@ -1,6 +1,7 @@
 """The attempts log: what left and never ended, and what a quota's window still holds."""
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import msgspec
@@ -45,6 +46,19 @@ def history(path, since=0):
 def test_what_left_and_never_ended_is_unfinished(path):
     run(path, 100, "a", "b", "c", -2, "b", "d", -1, -4)
     assert history(path).unfinished == names("c", "d")
+
+
+def test_a_bundle_names_each_of_its_requests(path):
+    parts = tuple(request(id_) for id_ in "abc")
+    log = AttemptsLog(path, at=100)
+    log.start(101, replace(request("x"), parts=parts), DEMAND)
+    log.start(102, replace(request("y"), parts=(request("d"), request("e", repeat=1))), DEMAND)
+    log.end(103, 1, "ok", (1, 2))
+    log.flush()
+    os.close(log._fd)
+    found = history(path)
+    assert found.unfinished == {*names("d"), name_request("e", request().key, 1)}
+    assert sum(used.requests for used in found.recent) == 2, "each is one request for every quota"
 
 
 def test_there_is_no_history_without_a_log(path):

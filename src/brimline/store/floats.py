@@ -9,7 +9,7 @@ from array import array
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
-from math import floor, log10
+from math import floor, log10, nan
 
 _WHOLE = 6755399441055744.0
 """1.5 * 2**52: what this is added to and subtracted from again is a whole number, at a fraction of what round() costs."""
@@ -74,5 +74,9 @@ def _scales() -> list[float]:
 
 
 def _scale(exponent: int, mantissa: int) -> float:
+    """Return a power of ten for floats that begin like this; NaN where scaling would not be exact."""
+    if exponent == mantissa == 0:
+        return 1.0
     largest = (1 + (mantissa + 1) / 128) * 2.0 ** (exponent - 127) * (1 - 2**-24)
-    return 10.0 ** min(max(7 - floor(log10(largest)), 0), 22)
+    decimals = 7 - floor(log10(largest))
+    return 10.0**decimals if 0 <= decimals <= 22 else nan
