@@ -28,6 +28,7 @@ CASES = (
     "leaving",
     "journal",
     "overhead",
+    "embeddings",
     "memory",
     "resume",
     "efficiency",

@@ -1,4 +1,4 @@
-"""A server that costs next to nothing: it answers each request at once, with the same chat completion.
+"""A server that costs next to nothing: it answers each request at once, with the same chat completion or vectors.
 
 A raw protocol on uvloop, so that what is measured is the client. It is no HTTP server: it looks for the end of
 the head and for `content-length`, and for nothing else. Its first line of output is its base URL; it ends when
@@ -6,9 +6,14 @@ its standard input is closed.
 """
 
 import asyncio
+import base64
 import json
+import math
+import struct
 import sys
+from functools import cache
 
+import msgspec
 import uvloop
 
 BODY = json.dumps({
@@ -39,10 +44,17 @@ BODY = json.dumps({
     "service_tier": "default",
     "system_fingerprint": "fp_0000000000",
 }).encode()
-REPLY = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_00000000000000000000000000\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(BODY), BODY)
-)
+
+
+def reply(body: bytes) -> bytes:
+    """Return a whole reply."""
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_00000000000000000000000000\r\n"
+        b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    )
+
+
+REPLY = reply(BODY)
 
 
 class Answering(asyncio.Protocol):
@@ -58,9 +70,30 @@ class Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         received = self._received + data if self._received else data
         while (length := request_length(received)) is not None and len(received) >= length:
-            self._transport.write(REPLY)
+            self._transport.write(reply_to(received[:length]))
             received = received[length:]
         self._received = received
+
+
+def reply_to(request: bytes) -> bytes:
+    """Return the chat completion, or as many vectors as there are texts to embed."""
+    if not request.startswith(b"POST /v1/embeddings"):
+        return REPLY
+    body = msgspec.json.decode(request[request.find(b"\r\n\r\n") + 4 :])
+    return vectors(len(body["input"]), body.get("dimensions", 16))
+
+
+@cache
+def vectors(count: int, dimensions: int) -> bytes:
+    """Return the reply to so many texts; a vector's numbers have as many digits as real ones."""
+    data = []
+    for place in range(count):
+        angles = [1 + place + number for number in range(dimensions)]
+        packed = struct.pack(f"<{dimensions}f", *(math.sin(angle) / dimensions**0.5 for angle in angles))
+        embedding = base64.b64encode(packed).decode()
+        data.append({"object": "embedding", "index": place, "embedding": embedding})
+    usage = {"prompt_tokens": 8 * count, "total_tokens": 8 * count}
+    return reply(json.dumps({"object": "list", "data": data, "model": "null", "usage": usage}).encode())
 
 
 def request_length(received: bytes) -> int | None:
