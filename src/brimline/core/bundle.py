@@ -41,14 +41,16 @@ def pack(requests: Iterable[Request], size: int) -> list[Request]:
     """Return bundles of up to `size` embeddings each, with the same parameters and priority; others stay alone."""
     open_: list[_Open] = []
     packed: list[Request] = []
+    place: _Open | None = None
     for request in requests:
         length = _length(request)
         if length is None:
             packed.append(request)
             continue
-        place = next((place for place in open_ if place.suits(request)), None)
+        if place is None or not place.suits(request):
+            place = next((other for other in open_ if other.suits(request)), None)
         if place is None:
-            place = _Open()
+            place = _Open(request)
             open_.append(place)
         elif len(place.parts) == size or place.characters + length > CHARACTERS:
             packed.append(bundle(place.parts))
@@ -69,16 +71,17 @@ def _length(request: Request) -> int | None:
 class _Open:
     """A bundle that is being filled."""
 
-    __slots__ = ("characters", "parts")
+    __slots__ = ("_params", "_priority", "characters", "parts")
 
-    def __init__(self) -> None:
+    def __init__(self, first: Request) -> None:
+        self._params = first.params
+        self._priority = first.priority
         self.parts: list[Request] = []
         self.characters = 0
 
     def suits(self, request: Request) -> bool:
         """Whether a request can be asked in one exchange with these."""
-        first = self.parts[0]
-        return first.params == request.params and first.priority == request.priority
+        return self._params == request.params and self._priority == request.priority
 
     def clear(self) -> None:
         """Begin anew."""

@@ -69,10 +69,16 @@ class Recipe:
         """How many requests a row makes."""
         return max(1, len(self.models)) * self.repeat
 
-    def requests(self, row: Row, number: int, *, with_keys: bool = True) -> list[Request]:
+    def requests(
+        self, row: Row, number: int, *, with_keys: bool = True, origin: object = None
+    ) -> list[Request]:
         """Return the requests of row `number`: for each model as many as it is repeated.
 
-        Without keys where nobody looks at them; what cannot be written as JSON is not found out then.
+        Args:
+            row: The row.
+            number: Its number.
+            with_keys: Whether they get keys; without, what cannot be written as JSON is not found out.
+            origin: Their origin, if that is not to be an `Origin`.
 
         Raises:
             RowError: The row lacks something or holds something that cannot be sent.
@@ -111,7 +117,7 @@ class Recipe:
                     priority=priority,
                     repeat=repeat,
                     key=key,
-                    origin=Origin(place, columns, own_id, form is not None),
+                    origin=origin or Origin(place, columns, own_id, form is not None),
                 )
                 requests.append(request)
                 place += 1

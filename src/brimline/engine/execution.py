@@ -279,7 +279,7 @@ class Execution:
         assert isinstance(outcome.request.origin, Origin)
         number = outcome.request.origin.number
         self._standing[number] = _standing(outcome)
-        for duplicate in self._duplicates.of(number):
+        for duplicate in self._duplicates.of(number) if self._duplicates else ():
             self._standing[duplicate] = self._standing[number]
             self._run.meters[outcome.request.model].copied(self._clock.now(), ok=outcome.ok)
         most = self._options.stop_after_failed

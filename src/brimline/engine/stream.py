@@ -78,12 +78,13 @@ class Maker:
             return self._remake(item, number)
         try:
             columns = dict(item) if isinstance(item, Mapping) else {"prompt": item}
-            (request,) = self._recipe.requests(Row(0, number + 1, columns), number)
+            row = Row(0, number + 1, columns)
+            (request,) = self._recipe.requests(row, number, origin=(number, item))
         except RowError as error:
             return self.refuse(number, str(error), item)
         except Exception as error:  # noqa: BLE001  an item may be anything, and one must not end the others
             return self.refuse(number, f"is no request: {type(error).__name__}: {error}", item)
-        return self._prioritise(replace(request, origin=(number, item)))
+        return self._prioritise(request)
 
     def _remake(self, request: Request, number: int) -> Request | Failure:
         schema = request.schema if self._schema is None else self._schema

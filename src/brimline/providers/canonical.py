@@ -80,6 +80,8 @@ class Params:
 
 def reserved(params: Mapping[str, Any], names: Iterable[str]) -> str | None:
     """Return what is wrong with parameters that brimline sets itself, or None."""
+    if not params:
+        return None
     given = {name for name in names if name in params and not (name == "stream" and params[name] is False)}
     return f"parameter '{min(given)}' cannot be set; brimline sets it itself" if given else None
 

@@ -3,6 +3,8 @@
 from brimline.providers.canonical import Unsayable, text_of
 from brimline.types import Message, Request
 
+NO_TEXT = "an embedding is that of texts, not of a conversation"
+
 
 def texts(request: Request) -> list[str]:
     """Return the texts of an embedding request, in order: of a bundle those of all its parts.
@@ -10,9 +12,11 @@ def texts(request: Request) -> list[str]:
     Raises:
         Unsayable: It is a conversation, or holds something else.
     """
-    found = [_text(message) for part in request.parts or (request,) for message in part.messages]
-    if not found or any(part.follow_ups for part in request.parts or (request,)):
-        raise Unsayable("an embedding is that of texts, not of a conversation")
+    found: list[str] = []
+    for part in request.parts or (request,):
+        found += map(_text, part.messages)
+        if part.follow_ups or not part.messages:
+            raise Unsayable(NO_TEXT)
     return found
 
 
@@ -23,6 +27,6 @@ def count_texts(request: Request) -> int:
 
 def _text(message: Message) -> str:
     if message.get("role") != "user":
-        raise Unsayable("an embedding is that of texts, not of a conversation")
+        raise Unsayable(NO_TEXT)
     content = message.get("content")
     return content if isinstance(content, str) else text_of(content)

@@ -30,11 +30,11 @@ def embedding_lines(rows: Sequence[tuple[Mapping[str, Any], Outcome]]) -> list[b
         if not is_plain(columns):
             lines.append(result_line(columns, outcome))
             continue
-        usage = id(outcome.responses[0].usage)  # all else is the same for a whole bundle
-        if usage not in shared:
+        request, usage = outcome.request, id(outcome.responses[0].usage)
+        if usage not in shared:  # all else is the same for a whole bundle
             shared[usage] = _shared(outcome)
-        head = _encode({**columns, **identity(outcome.request), "response": None})
-        key = outcome.request.key.encode()
+        head = _encode({**columns, **identity(request), "response": None})
+        key = request.key.encode()
         lines.append(b'%b,"embedding":%b,%b,"key":"%b"}\n' % (head[:-1], _encode(vector), shared[usage], key))
     return lines
 
