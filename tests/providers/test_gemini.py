@@ -74,7 +74,7 @@ def test_headers_carry_the_key():
 
 
 def test_vertex_wants_to_know_the_project():
-    assert "the option 'project'" in Vertex().problem(request())
+    assert "set VERTEXAI_PROJECT_ID" in Vertex().problem(request())
 
 
 def config(**members):

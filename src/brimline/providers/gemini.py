@@ -150,7 +150,10 @@ class Vertex(Gemini):
     def problem(self, request: Request) -> str | None:
         """Return what this dialect cannot say, or that nobody said whose project it is."""
         if "project" not in self._options and not request.model_name.startswith("projects/"):
-            return "Vertex AI wants to know the project; give the endpoint the option 'project'"
+            return (
+                "Vertex AI wants to know the project: set VERTEXAI_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or say "
+                "project = ... in the endpoint's table"
+            )
         return super().problem(request)
 
     def _path(self, model: str, verb: str) -> str:
