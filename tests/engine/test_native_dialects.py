@@ -6,6 +6,8 @@ import pytest
 
 import brimline as bl
 from brimline import Endpoint
+from brimline.providers import find_provider
+from brimline.transport import HttpTransport
 from tests.servers import SimServer
 
 SCENARIO = """
@@ -125,3 +127,34 @@ def test_what_stops_an_endpoint_stops_it(name, prompt, key, stop, server, tmp_pa
     report, done = run(name, [{"id": 0, "prompt": prompt}], server, tmp_path, key=key)
     assert (report.ok, report.failed, report.pending, done) == (0, 0, 1, {})
     assert stop in str(report.stops) + str(report.stopped)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("params", [{}, {"tools": [TOOL], "tool_choice": "required"}, {"max_tokens": 1}])
+async def test_an_answer_in_pieces_is_the_one_that_it_would_have_been(name, params, server):
+    place = endpoint(name, server)[name]
+    provider = find_provider(place.provider, place.options)
+    asked = bl.Request(
+        id=0,
+        model=f"{name}/{name}-{len(params)}",
+        messages=({"role": "user", "content": "A few words"},),
+        params=params,
+    )
+    transport = HttpTransport(place.base_url, provider.headers(place.key))
+    try:
+        whole = await transport.send(provider.encode(asked, ()), lambda: None)
+        stream = await transport.send(provider.encode_stream(asked, ()), lambda: None)
+    finally:
+        await transport.close()
+    reader = provider.reader(stream, asked)
+    deltas = [
+        delta for at in range(0, len(stream.body), 50) for delta in reader.feed(stream.body[at : at + 50])
+    ]
+    pieces, answer = reader.result(), provider.decode(whole, asked)
+    assert reader.is_over
+    assert "".join(delta.text for delta in deltas) == pieces.text
+    assert pieces.usage is not None
+    calls = [[each["function"] for each in found.tool_calls] for found in (pieces, answer)]
+    assert calls[0] == calls[1]
+    for member in ("text", "finish_reason", "usage", "model", "reasoning"):
+        assert getattr(pieces, member) == getattr(answer, member), member
