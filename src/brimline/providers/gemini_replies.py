@@ -21,6 +21,7 @@ _REASONS = {"STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(_FILTERED, "
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 T = TypeVar("T")
+_NO_USAGE = msgspec.Raw(b"null")
 
 
 class _Usage(msgspec.Struct, rename="camel"):
@@ -59,7 +60,7 @@ class _Candidate(msgspec.Struct, rename="camel"):
 class _Answer(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: Any = None
-    usage_metadata: msgspec.Raw = msgspec.Raw(b"null")
+    usage_metadata: msgspec.Raw = _NO_USAGE
     model_version: Any = None
     response_id: Any = None
     error: Any = None
@@ -91,52 +92,62 @@ class CandidateReader(EventReader):
         self._parts: dict[int, list[_Part]] = {}
 
     def _read(self, event: Event, deltas: list[Delta]) -> None:
-        fragment = read_document(
-            HttpReply(self._head.status, self._head.headers, event.data), _decode, "fragment"
-        )
+        try:
+            fragment = _decode(event.data)
+        except NO_BODY:
+            fragment = None
+        if fragment is None or fragment.error:
+            self._read_again(event, deltas)
+        else:
+            self._take(fragment, deltas)
+
+    def _read_again(self, event: Event, deltas: list[Delta]) -> None:
+        """Read what is no good fragment: one that can be repaired, or a fault."""
+        reply = HttpReply(self._head.status, self._head.headers, event.data)
+        fragment = read_document(reply, _decode, "fragment")
         if isinstance(fragment, Fault):
             self._fail(fragment)
-            return
+        else:
+            self._take(fragment, deltas)
+
+    def _take(self, fragment: _Answer, deltas: list[Delta]) -> None:
         answer = self._answer
         answer.model_version = fragment.model_version or answer.model_version
         answer.response_id = fragment.response_id or answer.response_id
-        answer.prompt_feedback = fragment.prompt_feedback or answer.prompt_feedback
-        if fragment.usage_metadata != b"null":
-            answer.usage_metadata = fragment.usage_metadata.copy()
+        if fragment.usage_metadata is not _NO_USAGE:
+            answer.usage_metadata = fragment.usage_metadata
+        if fragment.prompt_feedback is not None:
+            answer.prompt_feedback = fragment.prompt_feedback
+            self.is_over = _block_reason(answer) is not None
         for place, candidate in enumerate(fragment.candidates or ()):
             index = place if candidate.index is None else candidate.index
-            deltas += _deltas(index, candidate)
-            self._add(index, candidate)
-        self.is_over = self._is_complete()
+            self._add(index, candidate, deltas)
 
-    def _add(self, index: int, more: _Candidate) -> None:
-        whole = self._candidates.setdefault(index, _Candidate(_Content()))
-        self._parts.setdefault(index, []).extend(_parts(more))
-        whole.finish_reason = more.finish_reason or whole.finish_reason
-        whole.finish_message = more.finish_message or whole.finish_message
+    def _add(self, index: int, more: _Candidate, deltas: list[Delta]) -> None:
+        whole = self._candidates.get(index)
+        if whole is None:
+            whole = self._candidates[index] = _Candidate()
+            self._parts[index] = []
+        said = _parts(more)
+        self._parts[index] += said
+        deltas += [
+            Delta("", part.text, index) if part.thought else Delta(part.text, "", index)
+            for part in said
+            if part.text
+        ]
         if more.logprobs_result is not None:
             whole.logprobs_result = _joined(whole.logprobs_result, more.logprobs_result)
-
-    def _is_complete(self) -> bool:
-        if _block_reason(self._answer):
-            return True
-        ended = sum(candidate.finish_reason is not None for candidate in self._candidates.values())
-        return ended >= max(1, self._count)
+        if more.finish_reason is not None:
+            whole.finish_reason = more.finish_reason
+            whole.finish_message = more.finish_message
+            ended = sum(each.finish_reason is not None for each in self._candidates.values())
+            self.is_over = ended >= max(1, self._count)
 
     def _whole(self, reply: HttpReply) -> Response | Fault:
-        for index, parts in self._parts.items():
-            self._candidates[index].content = _Content(parts)
+        for index, candidate in self._candidates.items():
+            candidate.content = _Content(self._parts[index])
         self._answer.candidates = [self._candidates[index] for index in sorted(self._candidates)]
         return _response(reply, self._answer)
-
-
-def _deltas(index: int, candidate: _Candidate) -> list[Delta]:
-    parts = (candidate.content and candidate.content.parts) or ()
-    texts = [part for part in parts if part.text]
-    return [
-        Delta("", part.text or "", index) if part.thought else Delta(part.text or "", "", index)
-        for part in texts
-    ]
 
 
 def _joined(before: Any, more: Any) -> Any:
