@@ -8,7 +8,7 @@ from brimline.data.media import MediaError, embed
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.sharing import Account
 from brimline.providers import Provider, SigningProvider
-from brimline.transport import HttpTransport, SignedTransport, Transport
+from brimline.transport import HttpTransport, SignedTransport, TokenTransport, Transport, is_google
 from brimline.types import Fault, FaultKind, Response, Secret
 
 
@@ -53,7 +53,7 @@ class WireEndpoint(LiveEndpoint):
 
 
 def open_transport(provider: Provider, base_url: str, key: Secret | None) -> Transport:
-    """Return the way to an endpoint; where there is no key, some dialects sign their requests.
+    """Return the way to an endpoint; where there is no key, some dialects sign their requests or fetch tokens.
 
     Raises:
         ConfigError: Base URL, proxy, credential or region cannot be used, or an extra is not installed.
@@ -61,4 +61,6 @@ def open_transport(provider: Provider, base_url: str, key: Secret | None) -> Tra
     transport = HttpTransport(base_url, provider.headers(key))
     if key is None and isinstance(provider, SigningProvider):
         return SignedTransport(transport, base_url, *provider.signature())
+    if key is None and getattr(provider, "HAS_TOKENS", False) and is_google(base_url):
+        return TokenTransport(transport)
     return transport

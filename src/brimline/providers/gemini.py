@@ -137,6 +137,8 @@ class Vertex(Gemini):
     """
 
     OPTIONS = frozenset({"api_version", "project", "location"})
+    HAS_TOKENS = True
+    """Without a key, Google's own credentials are looked for."""
     BUNDLE = 1
     """Its newest model takes one text in a request; older ones take more."""
 
