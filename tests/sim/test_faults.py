@@ -128,6 +128,11 @@ def test_a_fault_can_name_its_wait(kind):
     assert "retry-after" not in provider(kind).ask().headers
 
 
+def test_only_a_429_tells_how_the_limits_stand():
+    told = {kind: "x-ratelimit-limit-requests" in provider(kind).ask().headers for kind in DOOR}
+    assert {kind for kind, tells in told.items() if tells} == {"429", "quota"}
+
+
 def test_a_fault_holds_its_slot():
     world = provider("500", "", 'concurrency = { limit = 1, over = "queue" }')
     first, second = world.arrive(), world.arrive()
