@@ -9,7 +9,9 @@ from array import array
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
+from itertools import compress, count
 from math import floor, log10, nan
+from operator import ne
 
 _WHOLE = 6755399441055744.0
 """1.5 * 2**52: what this is added to and subtracted from again is a whole number, at a fraction of what round() costs."""
@@ -24,19 +26,14 @@ def short_floats(vector: Sequence[float]) -> Sequence[float]:
     """
     if not isinstance(vector, array) or vector.typecode != "f":
         return vector
+    values = vector.tolist()
     uppers = memoryview(vector).cast("B").cast("H")[_UPPER::2]
     scales = map(_scales().__getitem__, uppers)
-    short = [
-        (value * scale + _WHOLE - _WHOLE) / scale
-        for value, scale in zip(vector.tolist(), scales, strict=True)
-    ]
-    back = array("f", short)
-    if back == vector:
-        return short
-    return [
-        rounded if same == value else _exact(value)
-        for rounded, same, value in zip(short, back, vector, strict=True)
-    ]
+    short = [(value * scale + _WHOLE - _WHOLE) / scale for value, scale in zip(values, scales, strict=True)]
+    changed = map(ne, array("f", short), values)
+    for place in compress(count(), changed):
+        short[place] = _exact(values[place])
+    return short
 
 
 def packed(vector: Sequence[float]) -> str:
