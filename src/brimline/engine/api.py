@@ -161,9 +161,10 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     hedge: bool | None = None,
     cache: bool | str | Path | None = None,
     deadline: float | None = None,
+    results: str | PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Outcome]:
-    """Send requests and return their outcomes, in order. Nothing is written down; for many use `run`.
+    """Send requests and return their outcomes, in order; for many use `run`.
 
         outcomes = brimline.map(["Say hi", "Say bye"], model="openai/gpt-5-mini")
 
@@ -182,10 +183,12 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         hedge: As for `run`.
         cache: As for `run`.
         deadline: Seconds; then all that is left is `Failure(cancelled)`.
+        results: A file that keeps the outcomes, so that what is in it is not sent again (none), as for `Engine.stream`.
         on_progress: As for `run`.
 
     Raises:
         ConfigError: A setting is wrong; nothing was sent.
+        OutputError: `results` cannot be used, or another process holds it; nothing was sent.
     """
     engine = Engine(
         limits=limits,
@@ -197,10 +200,10 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         cache=cache,
         on_progress=on_progress,
     )
-    maker = Maker(model, system, params, embed=embed, schema=schema)
+    maker = Maker(model, system, params, embed=embed, schema=schema, keyed=results is not None)
     rows = rows_of(requests)
     items = rows if isinstance(rows, AsyncIterable) else [*rows]
-    return _on_a_loop(lambda: _map(engine, items, maker, deadline))
+    return _on_a_loop(lambda: _map(engine, items, maker, deadline, results))
 
 
 def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:
@@ -244,10 +247,14 @@ async def _collected(rows: AsyncIterable[Any]) -> GivenRows:
 
 
 async def _map(
-    engine: Engine, requests: list[Item] | AsyncIterable[Item], maker: Maker, deadline: float | None
+    engine: Engine,
+    requests: list[Item] | AsyncIterable[Item],
+    maker: Maker,
+    deadline: float | None,
+    results: str | PathLike[str] | None,
 ) -> list[Outcome]:
     items = [item async for item in requests] if isinstance(requests, AsyncIterable) else requests
-    async with engine, aclosing(numbered(engine, items, maker, deadline)) as stream:
+    async with engine, aclosing(numbered(engine, items, maker, deadline, results)) as stream:
         outcomes = {number: outcome async for number, outcome in stream}
     return [outcomes[number] for number in range(len(items))]
 

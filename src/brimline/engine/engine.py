@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -159,6 +160,7 @@ class Engine:
         embed: bool = False,
         schema: Schema | None = None,
         deadline: float | None = None,
+        results: str | PathLike[str] | None = None,
     ) -> AsyncIterator[Outcome]:
         """Send requests as they come and yield outcomes as they are complete, in no order.
 
@@ -176,13 +178,17 @@ class Engine:
             schema: What answers have to be like: a JSON schema, a Pydantic model, a msgspec Struct, a dataclass, ...; an
                 outcome's `value` is what the answer says.
             deadline: Seconds; then all that is left is `Failure(cancelled)`.
+            results: A file in which every outcome is written down, as `run` does, before it is yielded. What is in it is
+                yielded without being sent: answers, and failures that are not worth another try, known by id and key.
+                The id of an item without one is its number; equal ones are samples.
 
         Raises:
             UsageError: The engine is not open.
             ConfigError: The schema is none.
+            OutputError: `results` cannot be used, or another process holds it; nothing was sent.
         """
-        maker = Maker(model, system, params, embed=embed, schema=schema)
-        outcomes = numbered(self, requests, maker, deadline)
+        maker = Maker(model, system, params, embed=embed, schema=schema, keyed=results is not None)
+        outcomes = numbered(self, requests, maker, deadline, results)
         try:
             async for _, outcome in outcomes:
                 yield outcome

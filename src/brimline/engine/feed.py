@@ -8,7 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterator,
-    Sequence,
     Sized,
 )
 from contextlib import suppress
@@ -16,14 +15,14 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from brimline.core.bundle import split
 from brimline.core.lane import Lane
-from brimline.core.steps import Final, Stopped
 from brimline.data.frames import rows_of
 from brimline.engine.clock import ticks
-from brimline.engine.run import Run, Sink
+from brimline.engine.outcomes import AHEAD, OutcomeQueue
+from brimline.engine.run import Run
 from brimline.engine.spill import SpillQueue
 from brimline.errors import ConfigError
+from brimline.store.kept import KeptResults
 from brimline.types import Failure, Fault, FaultKind, Outcome, Request
 
 if TYPE_CHECKING:
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from brimline.engine.stream import Item, Maker, Requests
 
 log = logging.getLogger("brimline.engine")
-
-AHEAD = 256
-"""So many requests are read ahead of the lanes, and so many outcomes wait to be taken."""
 
 FAR_AHEAD = 100_000
 """So many are read ahead, most of them into a temporary file, while a lane has nothing to send."""
@@ -48,54 +44,6 @@ LINGER = 0.02
 """Seconds that a bundle waits for more texts once it has one."""
 
 
-class OutcomeQueue(Sink):
-    """Hands outcomes to whoever takes them, and keeps slots taken while nobody does."""
-
-    def __init__(self, epoch: int) -> None:
-        self._epoch = epoch
-        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self._taken = asyncio.Event()
-        self._is_left = False
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so many outcomes wait to be taken that there should be no more."""
-        return self._outcomes.qsize() > AHEAD and not self._is_left
-
-    async def keep(self, final: Final) -> None:
-        """Hand an outcome over; returns when not too many wait."""
-        await self.keep_all([final])
-
-    async def give_up(self, stopped: Stopped) -> None:
-        """A request that is given up fails for the reason why."""
-        for ticket in stopped.tickets:
-            for outcome in split(ticket.failure(stopped.fault, self._epoch)):
-                self.put(outcome)
-
-    async def keep_all(self, finals: Sequence[Final]) -> None:
-        """Hand the outcomes of a bundle over; returns when not too many wait."""
-        for final in finals:
-            self.put(final.outcome)
-        while self.is_full:
-            self._taken.clear()
-            await self._taken.wait()
-
-    def put(self, outcome: Outcome | None) -> None:
-        """Add an outcome; None: there are no more."""
-        self._outcomes.put_nowait(outcome)
-
-    async def take(self) -> Outcome | None:
-        """Return the next outcome, or None if there are no more."""
-        outcome = await self._outcomes.get()
-        self._taken.set()
-        return outcome
-
-    def leave(self) -> None:
-        """Nobody takes outcomes any more."""
-        self._is_left = True
-        self._taken.set()
-
-
 class Feed:
     """A run over an iterable, as a source that reads no further ahead than is of use.
 
@@ -103,6 +51,7 @@ class Feed:
         engine: What runs it.
         items: The iterable.
         maker: Makes requests of its items.
+        kept: Where outcomes are kept and looked for; closed with the feed. None: nothing is kept.
 
     Attributes:
         run: The run.
@@ -112,17 +61,20 @@ class Feed:
         UsageError: The engine is not open, or `items` is one item.
     """
 
-    def __init__(self, engine: "Engine", items: "Requests", maker: "Maker") -> None:
+    def __init__(
+        self, engine: "Engine", items: "Requests", maker: "Maker", kept: KeptResults | None = None
+    ) -> None:
         rows: Any = rows_of(items)
         pump = engine.pump
         self._engine = engine
         self._maker = maker
+        self._kept = kept
         self._is_sized = isinstance(rows, Sized)
         self._later: AsyncIterator[Item] | None = aiter(rows) if isinstance(rows, AsyncIterable) else None
         self._rest: Iterator[Item] = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
         self._unplaced: deque[Item] = deque()
         self._number = 0
-        self._outcomes = OutcomeQueue(pump.clock.epoch)
+        self._outcomes = OutcomeQueue(pump.clock.epoch, maker.columns, kept)
         self._buffers: dict[str, SpillQueue[Request]] = {}
         self._arrived: dict[str, asyncio.Event] = {}
         self._thread: asyncio.Task[bool] | None = None
@@ -183,7 +135,7 @@ class Feed:
             self._reader.cancel()
             self._engine.pump.cancel(self.run, self._fault)
 
-    def rest(self) -> Iterator[Failure]:
+    def rest(self) -> Iterator[Outcome]:
         """Yield a failure for everything that was read but never sent, and for the rest of a list."""
         for model, buffer in self._buffers.items():
             while buffer:
@@ -191,8 +143,8 @@ class Feed:
         if self._is_sized and not self._unplaced:
             self._unplaced.extend(islice(self._rest, 1))
         while self._unplaced:
-            made = self._made()
-            yield made if isinstance(made, Failure) else Failure(request=made, fault=self._fault)
+            made = self._known(self._made())
+            yield Failure(request=made, fault=self._fault) if isinstance(made, Request) else made
             self._placed()
             if self._is_sized and self.error is None:
                 self._unplaced.extend(islice(self._rest, 1))
@@ -205,6 +157,8 @@ class Feed:
         self._engine.end(self.run)
         try:
             await asyncio.wait([self._end])
+            if self._kept is not None:
+                await self._kept.close()  # or a full disk would keep us here
             await self.run.join()
         finally:
             for buffer in self._buffers.values():
@@ -269,7 +223,7 @@ class Feed:
 
     async def _place(self) -> None:
         """Put the next item into its lane's buffer, or its failure among the outcomes; all of it or nothing."""
-        made = self._made()
+        made = self._known(self._made())
         if isinstance(made, Request) and made.model not in self.run.lanes:
             try:
                 await self._open(made)
@@ -277,15 +231,22 @@ class Feed:
                 made = Failure(request=made, fault=Fault(FaultKind.INVALID_REQUEST, str(error)))
         if isinstance(made, Request) and (fault := self.run.lanes[made.model].closed) is not None:
             made = Failure(request=made, fault=fault)
-        if isinstance(made, Failure):
-            self._outcomes.put(made)
-        else:
+        if isinstance(made, Request):
             self._buffers[made.model].push(made)
             self._arrived[made.model].set()
+        else:
+            self._outcomes.put(made)
         self._placed()
 
     def _made(self) -> Request | Failure:
         return self._maker.make(self._unplaced[0], self._number)
+
+    def _known(self, made: Request | Failure) -> Request | Outcome:
+        """Return the outcome that is on file of a request, or what has to be sent; an answer must still follow its schema."""
+        found = None if self._kept is None or isinstance(made, Failure) else self._kept.find(made)
+        if found is None:
+            return made
+        return self._maker.renewed(found) or found.request
 
     def _placed(self) -> None:
         self._unplaced.popleft()

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from brimline.core.lane import Lane
 from brimline.core.steps import Final, Stopped
 from brimline.data.frames import Frame
+from brimline.data.key import request_key
 from brimline.data.media import Media
 from brimline.data.recipe import Recipe
 from brimline.data.rows import Row, RowError
@@ -17,7 +19,8 @@ from brimline.data.template import Plain
 from brimline.engine.feed import Feed
 from brimline.engine.run import Run, Sink
 from brimline.errors import ConfigError
-from brimline.types import Failure, Fault, FaultKind, Operation, Outcome, Request
+from brimline.store.kept import KeptResults
+from brimline.types import Failure, Fault, FaultKind, Operation, Outcome, Request, Response
 
 if TYPE_CHECKING:
     from brimline.engine.engine import Engine
@@ -39,6 +42,7 @@ class Maker:
         embed: Whether embeddings are asked for instead of answers; a `Request` says that itself, too.
         priority: Replaces the items' own.
         schema: What answers have to be like; replaces the items' own.
+        keyed: Whether every request needs a key, since its outcome is kept.
 
     Attributes:
         shapes: The shapes of their answers.
@@ -56,8 +60,10 @@ class Maker:
         embed: bool = False,
         priority: int | None = None,
         schema: Schema | None = None,
+        keyed: bool = False,
     ) -> None:
         self._model = model
+        self._keyed = keyed
         self._priority = priority
         self._params = dict(params or {})
         shape = None if schema is None else shape_of(schema)
@@ -105,7 +111,31 @@ class Maker:
             key="",
             origin=(number, request),
         )
+        if self._keyed:
+            try:
+                changed = replace(changed, key=_key(changed))
+            except (TypeError, ValueError, RecursionError) as error:
+                return self.refuse(number, f"holds what is not JSON: {error}", request)
         return self._prioritise(changed)
+
+    @staticmethod
+    def columns(request: Request) -> Mapping[str, Any]:
+        """Return the columns of a request's row; of a prompt it is the only one."""
+        _, item = cast(tuple[int, Item], request.origin)
+        if isinstance(item, Request):
+            return {}
+        return item if isinstance(item, Mapping) else {"prompt": item}
+
+    def renewed(self, outcome: Outcome) -> Outcome | None:
+        """Return an outcome that was kept as it would be now; None if its answer is not what is asked for any more."""
+        request = outcome.request
+        if request.schema is None:
+            return outcome
+        responses = [self.shapes.check(request, response) for response in outcome.responses]
+        checked = tuple(response for response in responses if isinstance(response, Response))
+        if outcome.ok and checked[-1].rejection is not None:
+            return None
+        return replace(outcome, responses=checked)
 
     def unwrap(self, outcome: Outcome) -> tuple[int, Outcome]:
         """Return the number of an outcome's item, and the outcome with its value, of the request that the user gave."""
@@ -122,6 +152,17 @@ class Maker:
         """Return the failure of an item that was never sent."""
         request = Request(id=number, model=self._model or "", messages=(), origin=(number, item))
         return Failure(request=request, fault=Fault(FaultKind.INVALID_REQUEST, reason))
+
+
+def _key(request: Request) -> str:
+    return request_key(
+        request.model,
+        request.messages,
+        request.follow_ups,
+        request.params,
+        request.operation,
+        schema=request.schema,
+    )
 
 
 class One(Sink):
@@ -148,10 +189,21 @@ class One(Sink):
 
 
 async def numbered(
-    engine: "Engine", items: Requests, maker: Maker, deadline: float | None
+    engine: "Engine",
+    items: Requests,
+    maker: Maker,
+    deadline: float | None,
+    results: str | PathLike[str] | None = None,
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
-    """Yield outcomes with the number of their item, as they are complete."""
-    feed = Feed(engine, items, maker)
+    """Yield outcomes with the number of their item, as they are complete, and durable in `results` if that is given."""
+    _ = engine.pump  # it is open, or nothing is touched
+    kept = None if results is None else await _open_results(Path(results))
+    try:
+        feed = Feed(engine, items, maker, kept)
+    except BaseException:
+        if kept is not None:
+            await kept.close()
+        raise
     loop = asyncio.get_running_loop()
     timer = None if deadline is None else loop.call_later(deadline, feed.expire, deadline)
     try:
@@ -167,6 +219,18 @@ async def numbered(
         if timer is not None:
             timer.cancel()
         await feed.close()
+
+
+async def _open_results(path: Path) -> KeptResults:
+    """Open the file in a thread, since it may be long; who leaves meanwhile leaves no lock behind."""
+    opening = asyncio.create_task(asyncio.to_thread(KeptResults, path))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await opening.result().close()
+        raise
 
 
 async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | None) -> Outcome:  # noqa: ASYNC109
