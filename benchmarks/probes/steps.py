@@ -16,6 +16,7 @@ from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import Start, Wait
 from brimline.types import Request, Response, Usage
@@ -33,7 +34,9 @@ class Load:
         self._dispatcher = Dispatcher(policy=RetryPolicy(), rng=random.Random(1))
         limits = LimitSet(parse_quotas("60M/min burst 1, 60000M tokens/min"), 256)
         scope = LimitScope("lab", "x")
-        self._lane: Lane = self._dispatcher.open("run", "lab/x", scope, lambda: limits, room=waiting + 1)
+        self._lane: Lane = self._dispatcher.open(
+            "run", "lab/x", [Way("lab/x", scope, lambda: limits)], room=waiting + 1
+        )
         self._now = GAP
         self._dispatcher.next(self._now)
         self._dispatcher.offer(self._lane, map(make_request, range(waiting)))

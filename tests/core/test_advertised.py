@@ -10,6 +10,7 @@ from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import NeedRequests, Start, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
@@ -169,7 +170,7 @@ class Bench:
         self.now = 0
         quotas = parse_quotas(quota) if quota else ()
         self.lane = self.dispatcher.open(
-            "run", "lab/x", LimitScope("lab", "x"), lambda: LimitSet(quotas), room=10
+            "run", "lab/x", [Way("lab/x", LimitScope("lab", "x"), lambda: LimitSet(quotas))], room=10
         )
         sizes = tokens or [10] * rows
         self.dispatcher.offer(

@@ -190,7 +190,7 @@ def test_a_bundle_that_no_window_holds_goes_in_halves():
     bench = Bench()
     lane, said = lane_with(bench, [bundle(texts(64))], "60 tokens/min")
     assert not said
-    assert len(lane.queue) > 2
+    assert len(lane.entry.queue) > 2
     assert all(len(parts_of(ticket.request)) > 1 for ticket in lane.waiting())
 
 

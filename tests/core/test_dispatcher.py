@@ -8,6 +8,7 @@ from brimline.core.dispatcher import Dispatcher
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import IDLE, Final, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
@@ -40,7 +41,7 @@ class Bench:
         quotas = parse_quotas(quota) if quota else ()
         key = LimitScope(model.partition("/")[0], scope or model)
         lane = self.dispatcher.open(
-            run, model, key, lambda: LimitSet(quotas, concurrency), room=room, hedge=hedge
+            run, model, [Way(model, key, lambda: LimitSet(quotas, concurrency))], room=room, hedge=hedge
         )
         self.dispatcher.offer(lane, [Request(id=n, model=model, messages=(), **kind) for n in range(count)])
         if count:

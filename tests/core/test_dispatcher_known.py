@@ -6,6 +6,7 @@ from brimline.core.dispatcher import Dispatcher
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, Idle, NeedRequests, Start
 from brimline.types import Request, Response
@@ -16,7 +17,7 @@ KNOWN = (Response(text="known"),)
 def opened(quotas="1/min, 1 tokens/min", concurrency=1, room=8):
     dispatcher = Dispatcher(policy=RetryPolicy(), rng=random.Random(1))
     make = lambda: LimitSet(parse_quotas(quotas), concurrency)  # noqa: E731
-    lane = dispatcher.open("run", "lab/x", LimitScope("lab", "lab/x"), make, room=room)
+    lane = dispatcher.open("run", "lab/x", [Way("lab/x", LimitScope("lab", "lab/x"), make)], room=room)
     assert dispatcher.next(0) == NeedRequests(lane, room)
     return dispatcher, lane
 
@@ -36,7 +37,7 @@ def test_what_is_known_is_through_at_once_whatever_the_limits_say():
     assert [(outcome.text, outcome.attempts, outcome.cached) for outcome in outcomes] == [
         ("known", 0, True)
     ] * 5
-    assert not lane.queue
+    assert not lane.entry.queue
     dispatcher.conclude(*(verdict.ticket for verdict in verdicts))
     dispatcher.exhaust(lane)
     assert lane.is_done
@@ -47,7 +48,7 @@ def test_what_is_not_known_waits_as_ever():
     known = [KNOWN, (), KNOWN, ()]
     (one, other) = dispatcher.offer(lane, requests(4), answered=known)
     assert [one.ticket.request.id, other.ticket.request.id] == [0, 2]
-    assert [ticket.request.id for ticket in lane.queue] == [1, 3]
+    assert [ticket.request.id for ticket in lane.entry.queue] == [1, 3]
 
 
 def test_a_conversation_of_which_a_turn_lacks_is_sent():

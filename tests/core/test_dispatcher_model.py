@@ -31,6 +31,7 @@ from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
 from brimline.core.quota import Dimension
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, LeftToRival, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
@@ -164,7 +165,11 @@ class Scheduling(RuleBasedStateMachine):
         for (run, model), (left, again) in sources.items():
             scope = SCOPES[model]
             lane = self.dispatcher.open(
-                run, model, scope, lambda scope=scope: self.limits(scope), room=self.room, hedge=self.hedge
+                run,
+                model,
+                [Way(model, scope, lambda scope=scope: self.limits(scope))],
+                room=self.room,
+                hedge=self.hedge,
             )
             self.lines[run, model] = Line(lane, left, again)
         self.pump()
@@ -210,7 +215,7 @@ class Scheduling(RuleBasedStateMachine):
         if not given:
             self.dispatcher.exhaust(line.lane)
             return
-        before = {*line.lane.queue}
+        before = {*line.lane.entry.queue}
         answered = [self.turns[request.id] for request in given]
         REACHED["turns kept across a crash"] += sum(map(bool, answered))
         verdicts = self.dispatcher.offer(line.lane, given, answered=answered)
@@ -218,8 +223,8 @@ class Scheduling(RuleBasedStateMachine):
             self.offered[request.id] = request
             self.lost.discard(request.id)
         refused = {ticket for verdict in verdicts for ticket in tickets_of(verdict)}
-        line.waiting |= {*line.lane.queue} - before
-        names = sorted(ticket.request.id for ticket in ({*line.lane.queue} - before) | refused)
+        line.waiting |= {*line.lane.entry.queue} - before
+        names = sorted(ticket.request.id for ticket in ({*line.lane.entry.queue} - before) | refused)
         assert names == sorted(request.id for request in given), "each is queued or has its verdict"
         for verdict in verdicts:
             self.conclude(verdict)
@@ -515,7 +520,7 @@ class Scheduling(RuleBasedStateMachine):
     def passes(self, scope, ticket):
         """Whether a request went before a larger one that had to wait for tokens, and not for too long."""
         large = scope._large
-        if large is None or large not in large.lane.queue or self.now >= scope._due:
+        if large is None or large not in large.stage.queue or self.now >= scope._due:
             return False
         return _size(ticket) < _size(large) and self.earliest(scope, large) > self.now
 
@@ -736,7 +741,10 @@ class Scheduling(RuleBasedStateMachine):
                 self.line(ticket).waiting.add(ticket)
                 if ticket.lane.scope.limits.counts_tokens:
                     estimator = self.dispatcher._estimators[ticket.lane.model]
-                    assert self.dispatcher._demand(ticket) == estimator.demand(measure(*ticket.following))
+                    way = ticket.stage.members[0]
+                    assert self.dispatcher._demand(way, ticket) == estimator.demand(
+                        measure(*ticket.following)
+                    )
             case TryAgain(ticket, _, when):
                 line = self.line(ticket)
                 if when > self.now:
@@ -764,8 +772,8 @@ class Scheduling(RuleBasedStateMachine):
         for line in self.lines.values():
             lane = line.lane
             mine = self.tickets_aloft(lane)
-            assert {*lane.queue} == line.waiting, (self.now, lane, {*lane.queue} ^ line.waiting)
-            assert lane.later == line.later.keys()
+            assert {*lane.entry.queue} == line.waiting, (self.now, lane, {*lane.entry.queue} ^ line.waiting)
+            assert lane.later == line.later
             assert lane.open == len(line.waiting) + len(line.later) + len(mine)
             assert lane.is_done == (lane.open == 0 and (lane.exhausted or lane.closed is not None))
             assert line.asked or lane.exhausted or lane.closed or 2 * len(line.waiting) >= lane.room, "hungry"
@@ -837,16 +845,21 @@ class Scheduling(RuleBasedStateMachine):
         """When the scope's limits let its next request go; None: not before a slot is free."""
         if sum(flight.scope == scope.key for flight in self.flights.values()) >= self.concurrency[scope.key]:
             return None
-        head = scope.pick().queue.peek()
+        head = scope.pick().stage.queue.peek()
         first = self.earliest(scope, head)
         if scope._large is not head or self.now >= scope._due:
             return first
-        passing = [self.earliest(scope, small) for lane in scope.lanes for small in lane.queue.smaller(head)]
+        passing = [
+            self.earliest(scope, small) for route in scope.routes for small in route.stage.queue.smaller(head)
+        ]
         return min([first, *(when for when in passing if when < scope._due)])
 
     def earliest(self, scope, ticket):
         """When the scope's limits let a request go."""
-        limiters, demand = scope.limits.limiters, scope.limits.fitted(self.dispatcher._demand(ticket))
+        limiters, demand = (
+            scope.limits.limiters,
+            scope.limits.fitted(self.dispatcher._demand(ticket.stage.members[0], ticket)),
+        )
         moments = [limiter.earliest(self.now, demand[limiter.quota.dimension]) for limiter in limiters]
         return max([scope.limits._books.closed_until, *moments])
 

@@ -8,6 +8,7 @@ from brimline.core.dispatcher import Dispatcher
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import STARVED, LimitScope
 from brimline.core.steps import Final, NeedRequests, NextTurn, Start, Stopped, TryAgain, Wait
 from brimline.core.time import HOUR, SECOND
@@ -28,7 +29,7 @@ class Desk:
     def lane(self, model, count, quota="", concurrency=None, **kind):
         limits = LimitSet(parse_quotas(quota) if quota else (), concurrency)
         scope = LimitScope(model.partition("/")[0], model)
-        lane = self.dispatcher.open("run", model, scope, lambda: limits, room=100)
+        lane = self.dispatcher.open("run", model, [Way(model, scope, lambda: limits)], room=100)
         self.dispatcher.offer(lane, [Request(id=n, model=model, messages=(), **kind) for n in range(count)])
         return lane
 

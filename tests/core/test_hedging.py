@@ -168,7 +168,7 @@ def test_a_slot_of_another_lane_will_do():
 
 def test_limits_that_are_lowered_meanwhile_hold_for_hedges():
     tail = Tail(answers=29, left=1)
-    tail.dispatcher.declare(tail.now, tail.hedged, parse_quotas("30/min window"), None)
+    tail.dispatcher.declare(tail.now, tail.hedged.scope, parse_quotas("30/min window"), None)
     tail.now = 2 * SECOND
     assert tail.fly() == []
     tail.now = tail.step.until

@@ -104,14 +104,14 @@ def test_a_changed_limit_is_looked_at_at_once(bench):
     lane = bench.lane(quota="1/min", count=10)
     assert len(bench.starts()) == 1
     assert isinstance(bench.step, Wait)
-    bench.dispatcher.declare(bench.now, lane, parse_quotas("5/s"), None)
+    bench.dispatcher.declare(bench.now, lane.scope, parse_quotas("5/s"), None)
     assert len(bench.starts()) == 4
 
 
 def test_a_lower_concurrency_takes_no_slot_away_and_gives_none(bench):
     lane = bench.lane(count=10, concurrency=4)
     flying = bench.starts()
-    bench.dispatcher.declare(bench.now, lane, (), 2)
+    bench.dispatcher.declare(bench.now, lane.scope, (), 2)
     for attempt in flying[:2]:
         bench.end(attempt)
         assert bench.starts() == []
@@ -123,8 +123,8 @@ def test_a_limit_that_a_waiting_request_can_never_meet_is_named(bench):
     lane = bench.lane(count=0)
     text = {"role": "user", "content": "word " * 4000}
     bench.dispatcher.offer(lane, [Request(id="long", model="lab/a", messages=(text,))])
-    assert "'long' needs about" in bench.dispatcher.misfit(lane, parse_quotas("1k tokens/min"))
-    assert bench.dispatcher.misfit(lane, parse_quotas("100k tokens/min, 1/min")) == ""
+    assert "'long' needs about" in bench.dispatcher.misfit(lane.scope, parse_quotas("1k tokens/min"))
+    assert bench.dispatcher.misfit(lane.scope, parse_quotas("100k tokens/min, 1/min")) == ""
 
 
 def test_requests_that_wait_are_measured_when_tokens_begin_to_count(bench):
@@ -133,7 +133,7 @@ def test_requests_that_wait_are_measured_when_tokens_begin_to_count(bench):
     bench.dispatcher.offer(
         lane, [Request(id=n, model="lab/a", messages=(text,), params={"max_tokens": 1}) for n in range(9)]
     )
-    bench.dispatcher.declare(0, lane, parse_quotas("1200 tokens/min burst 1200"), None)
+    bench.dispatcher.declare(0, lane.scope, parse_quotas("1200 tokens/min burst 1200"), None)
     assert len(bench.starts()) == 2, "about 500 each"
 
 
@@ -142,7 +142,7 @@ def test_what_no_longer_fits_after_it_has_failed_in_flight_fails_by_itself(bench
     text = {"role": "user", "content": "word " * 4000}
     bench.dispatcher.offer(lane, [Request(id="long", model="lab/a", messages=(text,))])
     attempt = bench.start()
-    bench.dispatcher.declare(0, lane, parse_quotas("1k tokens/min"), None)
+    bench.dispatcher.declare(0, lane.scope, parse_quotas("1k tokens/min"), None)
     verdict = bench.end(attempt, REFUSED)
     assert verdict.outcome.fault.kind is FaultKind.TOO_LONG
     bench.now = MINUTE

@@ -10,6 +10,7 @@ from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand, NotUntil
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryAt, RetryPolicy
+from brimline.core.route import Route
 from brimline.core.scope import LONGEST, ODD, ODD_AMONG, PASSING, STARVED, LimitScope, Scope
 from brimline.core.time import HOUR, MINUTE, SECOND
 from brimline.types import Advert, Fault, FaultKind, Request
@@ -23,14 +24,16 @@ class Client:
             LimitScope("lab", "x"), LimitSet(parse_quotas(quota) if quota else (), learned=learned)
         )
         self.limits = self.scope.limits
-        self.lane = Lane("run", "lab/x", self.scope, 10)
+        self.lane = Lane("run", "lab/x", 10)
+        self.route = Route(self.lane.entry, "lab/x", self.scope, 1)
+        self.lane.entry.add(self.route)
         self.now = 0
 
     def send(self):
         while isinstance(permit := self.limits.acquire(self.now, Demand()), NotUntil):
             self.now = permit.when
         ticket = Ticket(Request(id=1, model="lab/x", messages=()), self.lane)
-        return Attempt(ticket, permit, started=self.now, probe=False)
+        return Attempt(ticket, self.route, permit, started=self.now, probe=False)
 
     def refuse(self, attempt=None, after=0, **fault):
         attempt = attempt or self.send()

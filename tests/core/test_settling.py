@@ -8,6 +8,7 @@ from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import STARVED, LimitScope
 from brimline.core.steps import Start, TryAgain
 from brimline.core.time import HOUR, MINUTE, SECOND
@@ -54,7 +55,9 @@ def test_what_never_left_is_forgotten():
 def refused_after(idle):
     """An answer, an idle spell, then a refusal; return what follows from it."""
     dispatcher = Dispatcher(policy=RetryPolicy(), rng=random.Random(1), max_wait=HOUR)
-    lane = dispatcher.open("run", "lab/a", LimitScope("lab", "a"), lambda: LimitSet((), 1), room=8)
+    lane = dispatcher.open(
+        "run", "lab/a", [Way("lab/a", LimitScope("lab", "a"), lambda: LimitSet((), 1))], room=8
+    )
     verdicts = []
     for now, result in [(0, Response(text="yes")), (idle, Fault(FaultKind.RATE_LIMITED, retry_after=SECOND))]:
         dispatcher.offer(lane, [Request(id=now, model="lab/a", messages=())])

@@ -214,4 +214,4 @@ async def test_what_has_ended_leaves_nothing_behind_in_the_engine(lab, use):
         ]
         assert not any([*kept, dispatcher._lanes, dispatcher._hungry, dispatcher._timers])
         (scope,) = dispatcher._scopes.values()
-        assert (scope.limits.in_flight, len(scope.lanes), len(others())) == (0, 0, 1)
+        assert (scope.limits.in_flight, len(scope.routes), len(others())) == (0, 0, 1)

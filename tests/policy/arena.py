@@ -13,6 +13,7 @@ from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
 from brimline.core.retry import RetryPolicy
+from brimline.core.route import Way
 from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, NeedRequests, Start, Stopped, Wait
 from brimline.core.time import MILLISECOND, SECOND
@@ -66,10 +67,15 @@ class Arena:
         seed: For all chance.
         is_mute: Whether a refusal says nothing but that it is one.
         refusal: What a mute refusal says all the same.
+
+    Attributes:
+        faults: For a model, what says how its attempts end, whatever its server says; None: as that says.
     """
 
     def __init__(self, scenario, *, seed=1, is_mute=False, refusal=b"Too Many Requests"):
-        self.world = World(Scenario.parse(scenario), random.Random(seed))
+        self._scenario, self._seed = Scenario.parse(scenario), seed
+        self._worlds = {}
+        self.faults = {}
         self.dispatcher = Dispatcher(policy=RetryPolicy(), rng=random.Random(seed + 1))
         self.provider = OpenAIChat()
         self.is_mute = is_mute
@@ -89,11 +95,32 @@ class Arena:
         key = LimitScope(model.partition("/")[0], scope or model)
         learned = Learned(concurrency, is_paced=bool(quotas))
         lane = self.dispatcher.open(
-            "run", model, key, lambda: LimitSet(quotas, concurrency, learned=learned), room=room
+            "run", model, [Way(model, key, lambda: LimitSet(quotas, concurrency, learned=learned))], room=room
         )
         self._sources[lane] = iter(requests)
         self.tallies.setdefault(model, Tally())
         return lane
+
+    def pool(self, members, requests, model="team/x"):
+        """Open a lane over a pool, with the quota of each member."""
+        ways = []
+        for member, quota in members.items():
+            quotas = parse_quotas(quota) if quota else ()
+            learned = Learned(None, is_paced=bool(quotas))
+            limits = LimitSet(quotas, None, learned=learned)
+            key = LimitScope(member.partition("/")[0], member)
+            ways.append(Way(member, key, lambda limits=limits: limits))
+            self.tallies[member] = Tally()
+        lane = self.dispatcher.open("run", model, ways, room=2048)
+        self._sources[lane] = iter(requests)
+        return lane
+
+    def world(self, attempt):
+        """The server of an attempt's endpoint."""
+        name = attempt.route.scope.key.endpoint
+        if name not in self._worlds:
+            self._worlds[name] = World(self._scenario, random.Random(self._seed))
+        return self._worlds[name]
 
     @property
     def tally(self):
@@ -151,18 +178,18 @@ class Arena:
         self._conclude(self.dispatcher.offer(step.lane, requests))
 
     def _send(self, attempt):
-        tally = self.tallies[attempt.ticket.lane.model]
+        tally = self.tallies[attempt.route.model]
         tally.sent.append(self.now)
         tally.in_flight += 1
         tally.peak = max(tally.peak, tally.in_flight)
         tally.crowd.append((self.now, tally.in_flight))
         tally.waits.setdefault(attempt.ticket.request.id, self.now)
         self.dispatcher.depart(self.now, attempt)
-        body = self.provider.encode(attempt.ticket.request, attempt.ticket.responses).body
+        body = self.provider.encode(*attempt.exchange).body
         self.at(self.now + NETWORK, lambda: self._arrive(attempt, body, tally))
 
     def _arrive(self, attempt, body, tally):
-        exchange = self.world.arrive(self.now, None, body)
+        exchange = self.world(attempt).arrive(self.now, None, body)
         (tally.refused if exchange.kind in {"refused", "429"} else tally.accepted).append(self.now)
         if exchange.script is not None:
             self._play(attempt, exchange, tally)
@@ -170,14 +197,14 @@ class Arena:
             self._waiting[exchange] = attempt, tally
 
     def _play(self, attempt, exchange, tally):
-        self.at(self.now + exchange.script.lasts, lambda: self._leave(exchange))
+        self.at(self.now + exchange.script.lasts, lambda: self._leave(self.world(attempt), exchange))
         reply = _reply(exchange.script)
         if self.is_mute and not isinstance(reply, Fault) and reply.status == 429:
             reply = HttpReply(429, {}, self.refusal)
         self.at(self.now + exchange.script.lasts + NETWORK, lambda: self._settle(attempt, reply, tally))
 
-    def _leave(self, exchange):
-        for moved in self.world.leave(self.now, exchange):
+    def _leave(self, world, exchange):
+        for moved in world.leave(self.now, exchange):
             attempt, tally = self._waiting.pop(moved)
             self._play(attempt, moved, tally)
 
@@ -185,6 +212,8 @@ class Arena:
         result = reply if isinstance(reply, Fault) else self.provider.decode(reply, attempt.ticket.request)
         if isinstance(reply, HttpReply):
             attempt.adverts = self.provider.adverts(reply)
+        instead = self.faults.get(attempt.route.model, lambda: None)()
+        result = instead or result
         tally.in_flight -= 1
         tally.last = self.now
         if not isinstance(result, Fault):
@@ -196,7 +225,7 @@ class Arena:
     def _conclude(self, verdicts):
         for verdict in verdicts:
             if isinstance(verdict, Final):
-                tally = self.tallies[verdict.ticket.lane.model]
+                tally = self.tallies[verdict.ticket.served_by or verdict.ticket.lane.model]
                 tally.failed += isinstance(verdict.outcome, Failure)
                 tally.answered += verdict.outcome.ok
                 self.dispatcher.conclude(verdict.ticket)

@@ -10,9 +10,10 @@ from brimline.cli.options import limit_options, make_config
 from brimline.cli.text import clean
 from brimline.config import Config, Place
 from brimline.config.endpoints import BUILT_IN, NO_KEY
+from brimline.config.pools import Member
 from brimline.engine.callables import name_of
 from brimline.errors import ConfigError
-from brimline.types import Secret
+from brimline.types import FaultKind, Secret
 
 
 @click.group(name="config")
@@ -53,6 +54,9 @@ def _run(config: Config) -> Iterator[str]:
         ("batch_size", ""),
     ):  # fmt: skip
         yield f"  {name} = {getattr(run, name):g}{unit}  ({run.sources.get(name, 'default')})"
+    yield f"  fallback = {', '.join(run.fallback) or 'none'}  ({run.sources.get('fallback', 'default')})"
+    kinds = ", ".join(kind for kind in FaultKind if kind in run.fallback_on)
+    yield f"  fallback_on = {kinds}  ({run.sources.get('fallback_on', 'default')})"
     yield f"  hedge = {str(run.hedge).lower()}  ({run.sources.get('hedge', 'default')})"
     yield f"  dedupe = {str(run.dedupe).lower()}  ({run.sources.get('dedupe', 'default')})"
     yield f"  cache = {config.cache or 'false'}  ({run.sources.get('cache', 'default')})"
@@ -67,11 +71,25 @@ def _endpoints(config: Config, models: tuple[str, ...]) -> Iterator[str]:
     for name, endpoint in config.endpoints.items():
         if name in asked or endpoint.source != BUILT_IN or config.is_set_up(name):
             yield f"[endpoints.{name}]  ({endpoint.source})"
-            yield from _place(config, name)
+            if endpoint.fallback is not None:
+                yield f"  fallback = {', '.join(endpoint.fallback) or 'none'}"
+            yield from _pool(endpoint.pool) if endpoint.pool else _place(config, name)
         else:
             others.append(name)
     if others:
         yield f"built in, and nothing is said about them: {', '.join(sorted(others))}"
+
+
+def _pool(members: tuple[Member, ...]) -> Iterator[str]:
+    named = (
+        f"{member.endpoint}{f'/{member.model}' if member.model else ''}{_weight(member.weight)}"
+        for member in members
+    )
+    yield f"  members = {', '.join(named)}"
+
+
+def _weight(weight: float) -> str:
+    return "" if weight == 1 else f" (weight {weight:g})"
 
 
 def _place(config: Config, name: str, model: str = "") -> Iterator[str]:
@@ -115,6 +133,17 @@ def _rules(config: Config) -> Iterator[str]:
 
 
 def _model(config: Config, model: str) -> Iterator[str]:
+    members, fallbacks = config.members(model), config.fallbacks(model)
+    if [*members] != [model]:
+        named = ", ".join(f"{member}{_weight(weight)}" for member, weight in members.items())
+        yield f"{model} is answered by {named}"
+    if fallbacks:
+        yield f"{model} falls back to {', then '.join(fallbacks)}"
+    for member in members:
+        yield from _limits(config, member)
+
+
+def _limits(config: Config, model: str) -> Iterator[str]:
     place = config.resolve(model)
     limits = config.limits(model)
     yield f"{model}:"

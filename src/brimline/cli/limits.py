@@ -1,6 +1,6 @@
 """`brimline limits`: what is declared, advertised and learned of a model, and how much of it is used now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 def command(models: tuple[str, ...], *, to_json: bool, **given: Any) -> int:
     """Show what limits each MODEL: what is declared, advertised and learned, and how much of it is used now.
 
+    Of a pool the limits of its members are shown; it has none of its own.
+
     What is advertised and learned is what the runs in the working folder saw, now or when they ended. Without MODEL:
     all models of those runs.
     """
-    found = [*_of_runs(Path(), models)]
-    running = {each.model for each in found if each.is_now}
     config = make_config(given)
-    asked = models or dict.fromkeys(each.model for each in found)
+    asked = [member for model in models for member in config.members(model)]
+    found = [*_of_runs(Path(), asked)]
+    running = {each.model for each in found if each.is_now}
+    asked = asked or [*dict.fromkeys(each.model for each in found)]
     found = [*(_declared(config, model) for model in asked if model not in running), *found]
     for each in found:
         if to_json:
@@ -65,7 +68,7 @@ def command(models: tuple[str, ...], *, to_json: bool, **given: Any) -> int:
     return 0
 
 
-def _of_runs(folder: Path, models: tuple[str, ...]) -> Iterator[Found]:
+def _of_runs(folder: Path, models: Sequence[str]) -> Iterator[Found]:
     """Yield what the runs of a folder say, those that are running first."""
     known: list[Found] = []
     for path in runs_in(folder):
@@ -82,7 +85,8 @@ def _of_run(status: Status) -> Iterator[Found]:
         for model, limits in status.seen.items():
             yield Found(model=model, output=status.output, ended=status.ended, limits=limits)
         return
-    for each in status.progress.models:
+    parts = (part for model in status.progress.models for part in model.routes or (model,))
+    for each in parts:
         yield Found(
             model=each.model,
             output=status.output,

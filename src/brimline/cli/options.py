@@ -8,6 +8,7 @@ import click
 
 from brimline.config import Config, LimitRule, load_config
 from brimline.config.duration import parse_duration
+from brimline.config.run import read_kinds
 from brimline.config.size import parse_size
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.time import MINUTE
@@ -90,21 +91,14 @@ SHARD = Checked("i/N", read_shard)
 SHARE = Checked("N|P%", Share.parse)
 FOLDER = Checked("DIR", read_folder)
 SIZE = Checked("SIZE", parse_size)
+FAULTS = Checked("KIND,...", lambda text: read_kinds([name.strip() for name in text.split(",")]))
 SHAPE = Checked("FILE", shape_of)
 SPAN = Checked("SECONDS", parse_duration)
 
 RUN = (
-    "timeout",
-    "max_tries",
-    "max_wait",
-    "hedge",
-    "share",
-    "dedupe",
-    "repeat",
-    "batch_size",
-    "cache",
-    "cache_size",
-)
+    "timeout", "max_tries", "max_wait", "fallback", "fallback_on", "hedge", "share", "dedupe", "repeat", "batch_size",
+    "cache", "cache_size",
+)  # fmt: skip
 """Options that `[run]` has, too."""
 
 _INPUT = [
@@ -123,6 +117,10 @@ _INPUT = [
                  help="JSON schema that answers have to follow; `response` is JSON then."),
     click.option("--repeat", type=click.IntRange(min=1), metavar="N",
                  help="Ask for N answers to every row, numbered from 0 (1)."),
+    click.option("--fallback", multiple=True, metavar="REF",
+                 help="Where a request goes that its own model cannot answer; repeatable: one after another."),
+    click.option("--fallback-on", type=FAULTS, metavar="KIND,...",
+                 help="For which faults it does, as in content_filter,too_long (all but invalid_request)."),
     click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
                  help="Read this file instead of brimline.toml."),
 ]  # fmt: skip
@@ -161,6 +159,7 @@ def make_config(given: dict[str, Any]) -> Config:
     """
     rules = limit_rules(given)
     run = {name: given.pop(name, None) for name in RUN}
+    run["fallback"] = run["fallback"] or None
     return load_config(given.pop("config_file"), flags=rules, run=run)
 
 

@@ -26,6 +26,7 @@ def summary(report: Report, options: RunOptions) -> Iterator[str]:
     yield from report.notices
     for model in report.models:
         yield _model(model)
+        yield from (f"  {_model(part)}" for part in model.routes if part.attempts)
     yield _total(report)
     if saved := report.duplicates + report.cached:
         yield f"saved {plural(saved, 'request')}: {', '.join(_saved(report))}"
@@ -35,6 +36,8 @@ def summary(report: Report, options: RunOptions) -> Iterator[str]:
     for what, fault in report.stops.items():
         yield f"{what} has stopped ({fault.kind}): {fault.detail}"
         yield f"  {REMEDIES.get(fault.kind, 'Run the same command again.')}"
+    for what, fault in report.spared.items():
+        yield f"{what} has stopped ({fault.kind}), and others went on instead: {fault.detail}"
     yield from _next_steps(report, options)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from brimline.config.endpoints import Endpoint, built_in
 from brimline.config.limits import LimitRule, ModelLimits, limits_for
 from brimline.config.place import Place, place_of, speak_of
+from brimline.config.pools import check_members
 from brimline.config.run import RunSettings, default_cache
 from brimline.config.section import nearest
 from brimline.errors import ConfigError
@@ -31,6 +32,28 @@ class Config:
     files: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
+    def __post_init__(self) -> None:
+        pools = {name: bool(endpoint.members) for name, endpoint in self.endpoints.items()}
+        for name, endpoint in self.endpoints.items():
+            check_members(name, endpoint.pool, pools)
+            self._check_fallbacks(endpoint.fallback or (), endpoint.source)
+        self._check_fallbacks(self.run.fallback, self.run.sources.get("fallback", "default"))
+        for rule in self.rules:
+            name = rule.pattern.partition("/")[0]
+            if pools.get(name):
+                members = ", ".join(f"'{member.endpoint}/*'" for member in self.endpoints[name].pool)
+                raise ConfigError(
+                    f"{rule.source}: '{name}' is a pool, so '{rule.pattern}' has no limits of its own",
+                    hint=f"Declare those of its members: {members}.",
+                )
+
+    def _check_fallbacks(self, models: Iterable[str], source: str) -> None:
+        for model in models:
+            try:
+                self.endpoint(model)
+            except ConfigError as error:
+                raise ConfigError(f"fallback ({source}): {error}", hint=error.hint) from None
+
     def endpoint(self, model: str) -> tuple[str, Endpoint]:
         """Return name and endpoint of a model reference.
 
@@ -47,6 +70,24 @@ class Config:
             return name, self.endpoints[name]
         suggestion = nearest(name, self.endpoints)
         raise ConfigError(f"there is no endpoint '{name}' ('{model}'){suggestion}")
+
+    def members(self, model: str) -> dict[str, float]:
+        """Return the model references that may answer `model`, with their weights: of a pool several, or itself."""
+        _, endpoint = self.endpoint(model)
+        own = model.partition("/")[2]
+        return {member.reference(own): member.weight for member in endpoint.pool} or {model: 1}
+
+    def fallbacks(self, model: str) -> tuple[str, ...]:
+        """Return the model references to which requests to `model` go on, in order."""
+        _, endpoint = self.endpoint(model)
+        is_given = self.run.sources.get("fallback") in {"flag", "Python"}
+        chosen = self.run.fallback if is_given or endpoint.fallback is None else endpoint.fallback
+        return tuple(other for other in dict.fromkeys(chosen) if other != model)
+
+    def answering(self, models: Iterable[str]) -> list[str]:
+        """Return every model reference that may answer one of `models`: members of pools, and fallbacks."""
+        asked = (other for model in models for other in (model, *self.fallbacks(model)))
+        return [*dict.fromkeys(member for model in asked for member in self.members(model))]
 
     def place(self, name: str) -> Place:
         """Return the place that answers models of the endpoint called `name` that have no variables of their own.
@@ -88,9 +129,9 @@ class Config:
         return replace(self, rules=(*self.rules, *(replace(rule, rank=rank) for rule in rules)))
 
     def conflicts(self, models: Iterable[str]) -> Iterator[str]:
-        """Say which models share a scope but not its limits."""
+        """Say which of those that may answer `models` share a scope but not its limits."""
         seen: dict[tuple[str, str], str] = {}
-        for model in models:
+        for model in self.answering(models):
             limits = self.limits(model)
             other = seen.setdefault((self.resolve(model).name, limits.scope), model)
             theirs = self.limits(other)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from brimline.config.pools import Member, read_members
 from brimline.config.preset import KeyRule, Preset
 from brimline.config.presets import PRESETS
 from brimline.config.section import Section
@@ -18,7 +19,7 @@ BUILT_IN = "built in"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A place that answers.
+    """A place that answers; or a pool: several that answer under one name.
 
     Attributes:
         provider: The dialect it speaks; empty: that of the built-in endpoint of its name, with its quirks, or `openai`.
@@ -29,6 +30,9 @@ class Endpoint:
         options: What else the dialect wants, as text: `organization`, `api_version`, ...; it knows what it takes.
         scenario: For the simulator: the file that it follows.
         function: What answers instead of a server: a function of a request, or the name of one as `module:name`.
+        members: Of a pool: the endpoints that answer for it, by name, or with the name that the model has there and a
+            weight: `{"endpoint": ..., "model": ..., "weight": ...}`. What else is said here is theirs then.
+        fallback: Model references to which requests go on in order that cannot be answered here; None: as for the run.
         source: Where this was said, for people.
         heeds_environment: Whether variables of the environment win over what it says, as they do over a file.
     """
@@ -39,10 +43,16 @@ class Endpoint:
     options: Mapping[str, str] = field(default_factory=dict)
     scenario: str | None = None
     function: Any = None
+    members: tuple[str | Mapping[str, object] | Member, ...] = ()
+    fallback: tuple[str, ...] | None = None
     source: str = "Python"
     heeds_environment: bool = False
 
     def __post_init__(self) -> None:
+        if self.members:
+            object.__setattr__(self, "members", read_members(self.members))
+            if self.base_url is not None or self.key is not None or self.options or self.function is not None:
+                raise ConfigError("a pool has no base URL, key, options or function; its members have")
         if self.base_url is not None:
             _check_url(self.base_url)
         if (
@@ -55,6 +65,11 @@ class Endpoint:
             raise ConfigError("a function has neither a base URL nor a key")
         if isinstance(self.function, str) and not re.fullmatch(r"[\w.]+:[\w.]+", self.function):
             raise ConfigError(f"function '{self.function}' is none; write it like 'package.module:name'")
+
+    @property
+    def pool(self) -> tuple[Member, ...]:
+        """The members of a pool; empty if it is none."""
+        return tuple(member for member in self.members if isinstance(member, Member))
 
 
 def _check_url(url: str) -> None:
@@ -97,8 +112,11 @@ OPTIONS = ("organization", "project", "api_version", "location", "region")
 
 def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
     """Read one `[endpoints.NAME]` table; what it does not say stays as in `known`."""
+    if (members := section.take("members", list)) is not None:
+        return _read_pool(section, members)
     is_known = known is not None
     known = known or Endpoint()
+    fallback = section.names("fallback")
     scenario = section.take("scenario", str)
     function = section.take("function", str)
     provider = section.take("provider", str)
@@ -122,8 +140,19 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
             options={**known.options, **options},
             scenario=known.scenario if scenario is None else scenario,
             function=known.function if function is None else function,
+            fallback=known.fallback if fallback is None else fallback,
             source=section.file,
             heeds_environment=True,
         )
+    except ConfigError as error:
+        raise ConfigError(f"{section.file}: {section.path}: {error}") from None
+
+
+def _read_pool(section: Section, members: list[object]) -> Endpoint:
+    """Read the table of a pool."""
+    fallback = section.names("fallback")
+    section.finish()
+    try:
+        return Endpoint(members=read_members(members), fallback=fallback, source=section.file)
     except ConfigError as error:
         raise ConfigError(f"{section.file}: {section.path}: {error}") from None

@@ -96,7 +96,7 @@ def place_of(name: str, endpoint: Endpoint, model: str, environment: Mapping[str
     Raises:
         ConfigError: What a variable holds is no base URL, or nobody says where the endpoint is.
     """
-    if endpoint.function is not None:
+    if endpoint.function is not None or endpoint.members:
         return Place(name=name, configured_as=name, endpoint=endpoint, environment=environment)
     preset, variables = PRESETS.get(name, _UNKNOWN), _Variables(environment, model)
     options = _options(endpoint, preset, variables)

@@ -1,6 +1,6 @@
 """How a run behaves: timeouts, tries, waits and what is not paid for twice, each with where it was said."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import Any
 
 from brimline.config.duration import parse_duration
 from brimline.config.section import Section
+from brimline.core.faults import FALLS_ON
 from brimline.core.retry import RetryPolicy
 from brimline.core.time import seconds
 from brimline.errors import ConfigError
+from brimline.types import FaultKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,8 @@ class RunSettings:
         timeout: Seconds for one attempt, from start to the last byte.
         max_tries: Tries of one exchange; refusals for a rate limit do not count.
         max_wait: The longest wait in seconds that a provider may ask for.
+        fallback: Model references to which requests go on in order that cannot be answered.
+        fallback_on: The kinds of faults for which they do.
         share: Whether processes of one account on this machine share what is declared.
         backoff_initial: The longest first wait between tries, seconds.
         backoff_max: The longest wait between tries, seconds.
@@ -36,6 +40,8 @@ class RunSettings:
     timeout: float = 600.0
     max_tries: int = 5
     max_wait: float = 3600.0
+    fallback: tuple[str, ...] = ()
+    fallback_on: frozenset[FaultKind] = FALLS_ON
     share: bool = True
     backoff_initial: float = 0.5
     backoff_max: float = 60.0
@@ -50,6 +56,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         if isinstance(self.cache, str):  # as a manifest has it
             object.__setattr__(self, "cache", Path(self.cache))
+        object.__setattr__(self, "fallback", read_fallback(self.fallback))
+        object.__setattr__(self, "fallback_on", read_kinds(self.fallback_on))
         for name in ("max_tries", "repeat", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
@@ -76,6 +84,34 @@ class RunSettings:
         return replace(self, **given, sources={**self.sources, **dict.fromkeys(given, source)})
 
 
+def read_fallback(models: Sequence[str]) -> tuple[str, ...]:
+    """Return the model references of fallbacks, in order; whether their endpoints exist is not known here.
+
+    Raises:
+        ConfigError: It is one text instead of several.
+    """
+    if isinstance(models, str):
+        raise ConfigError(f"fallback: expected a list of model references, got {models!r}")
+    return tuple(models)
+
+
+def read_kinds(names: Iterable[str]) -> frozenset[FaultKind]:
+    """Return the kinds of faults of these names, for which a request may fall back.
+
+    Raises:
+        ConfigError: One is none.
+    """
+    if isinstance(names, str):
+        raise ConfigError(f"fallback_on: expected a list of kinds, got {names!r}")
+    known = [kind for kind in FaultKind if kind is not FaultKind.CANCELLED]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"fallback_on: '{name}' is nothing to fall back for; it is one of {', '.join(known)}"
+            )
+    return frozenset(map(FaultKind, names))
+
+
 def read_run(section: Section, settings: RunSettings) -> RunSettings:
     """Read the `[run]` table over `settings`."""
     backoff = section.table("backoff")
@@ -84,6 +120,8 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "max_wait": section.duration("max_wait"),
         "max_tries": section.take("max_tries", int),
         "share": section.take("share", bool),
+        "fallback": section.names("fallback"),
+        "fallback_on": section.names("fallback_on"),
         "backoff_initial": backoff.duration("initial"),
         "backoff_max": backoff.duration("max"),
         "hedge": section.take("hedge", bool),

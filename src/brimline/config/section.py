@@ -116,6 +116,15 @@ class Section:
         """Return the table `key`; it is empty if it is not given."""
         return Section(self.take(key, dict) or {}, self.file, self._join(key))
 
+    def names(self, key: str) -> tuple[str, ...] | None:
+        """Return the list of texts `key`, or None if it is not given."""
+        names = self.take(key, list)
+        if names is None:
+            return None
+        if not all(isinstance(name, str) for name in names):
+            raise self.error(key, f"expected a list of texts, got {names!r}")
+        return tuple(names)
+
     def texts(self) -> dict[str, str]:
         """Take everything that is there; all of it is text."""
         return {key: text for key in self._values if (text := self.take(key, str)) is not None}

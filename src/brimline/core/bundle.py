@@ -127,6 +127,7 @@ def split(outcome: Outcome) -> list[Outcome]:
             attempts=outcome.attempts,
             sent_at=outcome.sent_at,
             latency=outcome.latency,
+            served_by=outcome.served_by,
         )
         for part, vector, usage in zip(parts, response.embeddings, usages, strict=True)
     ]
@@ -139,6 +140,7 @@ def _lost(failure: Failure, part: Request) -> Failure:
         attempts=failure.attempts,
         sent_at=failure.sent_at,
         latency=failure.latency,
+        served_by=failure.served_by,
     )
 
 

@@ -6,12 +6,15 @@ stays taken until `release`, when what came of it is kept.
 """
 
 import heapq
+from collections.abc import Iterable, Sequence
 
 from brimline.core.bundle import is_divisible
 from brimline.core.faults import CONSEQUENCES, Reach
 from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.queue import Queue
 from brimline.core.repair import hopeless
 from brimline.core.retry import GiveUp
+from brimline.core.route import Route
 from brimline.core.scheduler import Scheduler
 from brimline.core.steps import (
     Divided,
@@ -30,14 +33,13 @@ class Dispatcher(Scheduler):
 
     def depart(self, now: int, attempt: Attempt) -> None:
         """Count the attempt as gone only now: its connection had to be made first."""
-        lane = attempt.ticket.lane
-        lane.scope.limits.depart(now, attempt.permit)
-        if lane.hedging is not None and attempt.rival is None and not attempt.beaten:
+        attempt.route.scope.limits.depart(now, attempt.permit)
+        if attempt.ticket.lane.hedging is not None and attempt.rival is None and not attempt.beaten:
             self._watch(now, attempt)
 
     def settle(self, now: int, attempt: Attempt, result: Response | Fault) -> Verdict:
         """Settle an ended attempt's permit and say what follows; its slot stays taken until `release`."""
-        scope = attempt.ticket.lane.scope
+        scope = attempt.route.scope
         if attempt.adverts and scope.limits.hear(now, attempt.permit, attempt.adverts):
             self._revise(scope)
         rival = self._part(attempt)
@@ -49,7 +51,7 @@ class Dispatcher(Scheduler):
 
     def release(self, attempt: Attempt) -> None:
         """Free the attempt's slot."""
-        scope = attempt.ticket.lane.scope
+        scope = attempt.route.scope
         scope.limits.release(attempt.permit)
         if scope.wake_at is None or scope.wants_slot:
             self._ready(scope)
@@ -63,7 +65,7 @@ class Dispatcher(Scheduler):
 
         Returns whether nothing is in flight for its ticket any more, which is still to be given up and concluded.
         """
-        scope = attempt.ticket.lane.scope
+        scope = attempt.route.scope
         rival = self._part(attempt)
         if attempt.departed:
             scope.limits.settle(attempt.permit, None)
@@ -89,39 +91,43 @@ class Dispatcher(Scheduler):
         return lane.hedging.part(attempt)
 
     def _succeed(self, now: int, attempt: Attempt, response: Response, loser: Attempt | None) -> Verdict:
-        ticket = attempt.ticket
-        lane = ticket.lane
-        lane.scope.accept()
-        self._health[lane.scope.key.endpoint].answered(lane.model)
-        lane.scope.limits.accept(now, attempt.permit, response.usage)
+        ticket, route = attempt.ticket, attempt.route
+        hedging, limits = ticket.lane.hedging, route.scope.limits
+        route.scope.accept()
+        self._health[route.scope.key.endpoint].answered(route.model)
+        limits.accept(now, attempt.permit, response.usage)
         self._endpoint_lives(attempt, replied=True)
-        if response.usage is not None and lane.scope.limits.counts_tokens and not attempt.beaten:
-            self._learn(ticket, response.usage)
+        if response.usage is not None and limits.counts_tokens and not attempt.beaten:
+            self._learn(attempt, response.usage)
         self._settle(attempt, response.usage)
         if attempt.beaten:
             return LeftToRival(ticket, response)
-        if lane.hedging is not None:
-            lane.hedging.answer(now - attempt.started)
+        if hedging is not None:
+            hedging.answer(now - attempt.started)
         if loser is not None:
             loser.beaten = True
+        ticket.served_by = route.model
         ticket.clock(attempt.started, now)
         ticket.answer(response)
         fault = hopeless(ticket.responses)
+        if fault is not None and fault.kind in ticket.lane.falls_on and ticket.stage.following is not None:
+            return self._fall(ticket, route.model, fault) or TryAgain(ticket, fault, now)
         if fault is not None:
             return Final(ticket, ticket.failure(fault, self._epoch), loser)
         if not ticket.is_answered:
             return NextTurn(ticket, response, loser)
         return Final(ticket, ticket.success(self._epoch), loser)
 
-    def _learn(self, ticket: Ticket, usage: Usage) -> None:
+    def _learn(self, attempt: Attempt, usage: Usage) -> None:
         """Correct the estimates; what waits may need less than was thought."""
-        if self._estimators[ticket.lane.model].learn(ticket.measured, usage):
-            self._revise(ticket.lane.scope)
+        route = attempt.route
+        if self._estimators[route.model].learn(attempt.ticket.measured, usage):
+            self._revise(route.scope)
 
     def _fail(self, now: int, attempt: Attempt, fault: Fault, *, is_left: bool) -> Verdict:
         """Book a fault and say what follows; where `is_left`, that is up to the attempt's rival."""
         ticket = attempt.ticket
-        scope = ticket.lane.scope
+        endpoint = attempt.route.scope.key.endpoint
         consequence = CONSEQUENCES[fault.kind]
         self._settle(attempt, None if consequence.billed else Usage())
         hopeless, when = fault if consequence.stops else None, now
@@ -132,17 +138,17 @@ class Dispatcher(Scheduler):
         if consequence.reach is Reach.SCOPE:
             hopeless, when = self._refused(now, attempt, fault)
         if hopeless is not None:
-            return self._stop(ticket, hopeless, consequence.reach, is_left=is_left)
+            return self._stop(now, attempt, hopeless, consequence.reach, is_left=is_left)
         if is_left:
             return LeftToRival(ticket, fault)
-        is_outage = consequence.reach is Reach.ENDPOINT and self._health[scope.key.endpoint].breaker.is_open
+        is_outage = consequence.reach is Reach.ENDPOINT and self._health[endpoint].breaker.is_open
         if is_outage or not consequence.counts:
             return self._again(now, ticket, fault, when)
         return self._try_again(now, attempt, fault)
 
     def _refused(self, now: int, attempt: Attempt, fault: Fault) -> tuple[Fault | None, int]:
         """Return why the scope is given up, or None, and when the request is tried again."""
-        scope = attempt.ticket.lane.scope
+        scope = attempt.route.scope
         verdict = scope.refuse(
             now, attempt, fault, policy=self._policy, rng=self._rng, max_wait=self._max_wait
         )
@@ -154,54 +160,97 @@ class Dispatcher(Scheduler):
         alike = ticket.blame(fault)
         decision = self._policy.decide(now, fault, tries=ticket.tries, alike=alike, rng=self._rng)
         if isinstance(decision, GiveUp) or decision.when - now > self._max_wait:
-            ticket.clock(attempt.started, now)
-            return self._lose(ticket, fault)
-        spread = self._health[ticket.lane.scope.key.endpoint].budget.spend(now)
+            return self._lose(now, attempt, fault)
+        spread = self._health[attempt.route.scope.key.endpoint].budget.spend(now)
         return self._again(now, ticket, fault, max(decision.when, now + spread))
 
-    def _lose(self, ticket: Ticket, fault: Fault) -> Verdict:
-        """Fail a request; or stop its model, where one request after another fails in the very same way.
+    def _lose(self, now: int, attempt: Attempt, fault: Fault) -> Verdict:
+        """Let a request fall back, or fail; or stop its model, where one after another fails in the very same way.
 
         A bundle may have failed for one of its requests only; its halves are tried.
         """
+        ticket, route = attempt.ticket, attempt.route
         if is_divisible(ticket.request, fault.kind):
             return Divided(ticket, fault)
-        lane = ticket.lane
-        hopeless = self._health[lane.scope.key.endpoint].refused(lane.model, fault)
-        return self._finish(ticket, fault) if hopeless is None else self._stop(ticket, hopeless, Reach.MODEL)
+        hopeless = self._health[route.scope.key.endpoint].refused(route.model, fault)
+        if hopeless is not None:
+            return self._stop(now, attempt, hopeless, Reach.MODEL)
+        if fault.kind in ticket.lane.falls_on and ticket.stage.following is not None:
+            return self._fall(ticket, route.model, fault) or TryAgain(ticket, fault, now)
+        ticket.served_by = route.model
+        ticket.clock(attempt.started, now)
+        return self._finish(ticket, fault)
 
     def _again(self, now: int, ticket: Ticket, fault: Fault, when: int) -> Verdict:
-        lane = ticket.lane
+        lane, stage = ticket.lane, ticket.stage
         if lane.closed is not None:
             return self._drop(ticket)
-        refusal = self._refuse(ticket, ticket.demand)  # the limits may have been lowered while it was away
+        if not stage.routes:
+            return self._leave(ticket) or TryAgain(ticket, fault, now)
+        refusal = self._impossible(ticket, ticket.demand)  # limits may have been lowered while it was away
         if refusal is not None:
-            return refusal
+            return self._fall(ticket, stage.model, refusal) or TryAgain(ticket, fault, now)
         if when > now:
-            lane.later.add(ticket)
+            lane.later[ticket] = when
             heapq.heappush(self._timers, (when, next(self._sequence), ticket))
         else:
             self._queue(ticket, first=True)
         return TryAgain(ticket, fault, when)
 
-    def _stop(self, ticket: Ticket, fault: Fault, reach: Reach, *, is_left: bool = False) -> Stopped:
-        """Close every lane that the fault makes hopeless; give the ticket up, unless it is left to a rival."""
-        own = ticket.lane
-        lanes = tuple(lane for lane in self._lanes if _concerns(reach, own, lane))
-        tickets = [waiting for lane in lanes for waiting in self.close(lane, fault)]
-        if not is_left:
-            tickets.insert(0, ticket)
+    def _stop(
+        self, now: int, attempt: Attempt, fault: Fault, reach: Reach, *, is_left: bool = False
+    ) -> Verdict:
+        """Close every route that the fault makes hopeless, and the lanes that have no other one.
+
+        The ticket goes on elsewhere or is given up, unless it is left to a rival.
+        """
+        ticket, own = attempt.ticket, attempt.route
         what = own.model if reach in {Reach.MODEL, Reach.SCOPE} else own.scope.key.endpoint
-        return Stopped(what, fault, tuple(tickets), lanes)
+        tickets: list[Ticket] = []
+        lanes: list[Lane] = []
+        for lane in (*self._lanes,):
+            if gone := [route for route in lane.routes if _concerns(reach, own, route)]:
+                lanes.append(lane)
+                tickets += self._shut(lane, gone, what, fault)
+        verdict = None if is_left else self._again(now, ticket, fault, now)
+        if not lanes:
+            return verdict or LeftToRival(ticket, fault)
+        if verdict is not None and not isinstance(verdict, TryAgain):
+            tickets.insert(0, ticket)
+        closed = tuple(lane for lane in lanes if lane.closed is not None)
+        spared = tuple(lane for lane in lanes if lane.closed is None)
+        self._hungry.extend(spared)  # what they held ready may have been given up
+        return Stopped(what, fault, tuple(tickets), closed, spared)
+
+    def _shut(self, lane: Lane, routes: Sequence[Route], what: str, fault: Fault) -> Iterable[Ticket]:
+        """Close some routes of a lane; return the tickets that are given up."""
+        stopped = [stage for stage in lane.stages if stage.routes and {*stage.routes} <= {*routes}]
+        for route in routes:
+            self._unline(route)
+            route.stage.remove(route)
+            self._tell(route.stage)  # others may have left to it what they cannot hold
+        for stage in stopped:
+            stage.stopped = what, fault
+        if lane.entry in stopped:
+            fallback = lane.entry.fallback() if fault.kind in lane.falls_on else None
+            if fallback is None or fallback.stopped is not None:
+                return self.close(lane, fault)
+            lane.entry = fallback
+        waiting = [ticket for ticket in lane.waiting() if ticket.stage in stopped]
+        for stage in stopped:
+            stage.queue = Queue()
+        for ticket in waiting:
+            lane.later.pop(ticket, None)
+        return [ticket for ticket in reversed(waiting) if self._leave(ticket) is not None]
 
     def _settle(self, attempt: Attempt, usage: Usage | None) -> None:
-        scope = attempt.ticket.lane.scope
+        scope = attempt.route.scope
         if scope.limits.settle(attempt.permit, usage):
             self._revise(scope)
 
     def _endpoint_lives(self, attempt: Attempt, *, replied: bool) -> None:
         """Tell the breaker about an attempt that was not the endpoint's fault."""
-        endpoint = attempt.ticket.lane.scope.key.endpoint
+        endpoint = attempt.route.scope.key.endpoint
         breaker = self._health[endpoint].breaker
         was_open = breaker.is_open
         if replied:
@@ -213,7 +262,7 @@ class Dispatcher(Scheduler):
 
     def _endpoint_failed(self, now: int, attempt: Attempt, fault: Fault) -> Fault | None:
         """Tell the breaker about an endpoint-wide fault; return why the endpoint is given up, or None."""
-        endpoint = attempt.ticket.lane.scope.key.endpoint
+        endpoint = attempt.route.scope.key.endpoint
         breaker = self._health[endpoint].breaker
         breaker.fail(now, probe=attempt.probe)
         if attempt.probe:
@@ -226,7 +275,7 @@ class Dispatcher(Scheduler):
                 self._revise(scope)
 
 
-def _concerns(reach: Reach, own: Lane, other: Lane) -> bool:
+def _concerns(reach: Reach, own: Route, other: Route) -> bool:
     """Whether what is hopeless in `own` is hopeless in `other`."""
     if reach is Reach.MODEL:
         return other.model == own.model

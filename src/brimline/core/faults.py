@@ -37,6 +37,7 @@ class Consequence:
         counts: Whether it uses up one of the request's tries.
         billed: Whether the provider may have used the tokens all the same, so that their estimate stands.
         transient: Whether a later run sends the request again without being told to.
+        falls: Whether the request goes on to a fallback, where there is one, unless that is said otherwise.
     """
 
     reach: Reach = Reach.REQUEST
@@ -44,6 +45,7 @@ class Consequence:
     counts: bool = True
     billed: bool = False
     transient: bool = True
+    falls: bool = True
 
     @property
     def stops(self) -> bool:
@@ -61,16 +63,19 @@ CONSEQUENCES: dict[FaultKind, Consequence] = {
     _K.TIMEOUT: Consequence(tries=2, billed=True),
     _K.BAD_REPLY: Consequence(billed=True),
     _K.INTERNAL: Consequence(tries=2, billed=True),
-    _K.INVALID_REQUEST: Consequence(tries=1, transient=False),
+    _K.INVALID_REQUEST: Consequence(tries=1, transient=False, falls=False),
     _K.TOO_LONG: Consequence(tries=1, transient=False),
     _K.CONTENT_FILTER: Consequence(tries=1, billed=True, transient=False),
     _K.TRUNCATED: Consequence(tries=1, billed=True, transient=False),
     _K.INVALID_OUTPUT: Consequence(
         tries=1, billed=True
     ),  # its further try was made as an exchange of its own
-    _K.CANCELLED: Consequence(tries=1, billed=True),
+    _K.CANCELLED: Consequence(tries=1, billed=True, falls=False),
     _K.AUTH: Consequence(reach=Reach.ACCOUNT, counts=False),
     _K.QUOTA_EXHAUSTED: Consequence(reach=Reach.ACCOUNT, counts=False),
     _K.NOT_FOUND: Consequence(reach=Reach.MODEL, counts=False),
 }
 """What follows from each kind of fault."""
+
+FALLS_ON = frozenset(kind for kind, row in CONSEQUENCES.items() if row.falls)
+"""The kinds of faults for which a request goes on to a fallback, unless that is said otherwise."""

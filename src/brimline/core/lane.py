@@ -1,6 +1,7 @@
 """Tickets and lanes: each request on its way, and the line in which those of one run and model wait."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from brimline.core.estimate import Size, measure
@@ -8,10 +9,17 @@ from brimline.core.hedging import Hedging
 from brimline.core.permit import Demand, Permit
 from brimline.core.queue import Queue
 from brimline.core.repair import following
+from brimline.core.route import Route, Stage
 from brimline.types import Advert, Failure, Fault, FaultKind, Request, Response, Success
 
 if TYPE_CHECKING:
     from brimline.core.scope import Scope
+
+FALLEN = 1024
+"""So many tickets may wait for fallbacks before they count as what a lane holds ready."""
+
+TOLD = 200
+"""So much of an earlier fault's words is told."""
 
 
 class Ticket:
@@ -19,7 +27,8 @@ class Ticket:
 
     Attributes:
         request: The request.
-        lane: Where it waits.
+        lane: Whose it is.
+        stage: Where it waits.
         size: How large its next exchange is, or None: nobody has measured it.
         demand: What its last attempt needed.
         responses: The responses so far, rejected ones included.
@@ -27,6 +36,8 @@ class Ticket:
         attempts: HTTP requests made for it, refused ones included.
         tries: Tries of the present exchange that count.
         faults: How those tries ended.
+        earlier: The stages that it has left for a fallback, by what they are called, and why.
+        served_by: The model reference that its last attempt went to, or None if nothing was sent.
         sent_at: When the last attempt of the first exchange was sent, ns on the dispatcher's clock.
         latency: How long the final attempts took together, ns.
     """
@@ -35,19 +46,23 @@ class Ticket:
         "answered",
         "attempts",
         "demand",
+        "earlier",
         "faults",
         "lane",
         "latency",
         "request",
         "responses",
         "sent_at",
+        "served_by",
         "size",
+        "stage",
         "tries",
     )
 
     def __init__(self, request: Request, lane: "Lane", responses: tuple[Response, ...] = ()) -> None:
         self.request = request
         self.lane = lane
+        self.stage = lane.entry
         self.size: Size | None = None
         self.demand = Demand()
         self.responses = responses
@@ -55,6 +70,8 @@ class Ticket:
         self.attempts = 0
         self.tries = 0
         self.faults: list[FaultKind] = []
+        self.earlier: tuple[tuple[str, Fault], ...] = ()
+        self.served_by: str | None = None
         self.sent_at: int | None = None
         self.latency = 0
 
@@ -86,6 +103,13 @@ class Ticket:
         self.faults.append(fault.kind)
         return self.faults.count(fault.kind)
 
+    def fall(self, stage: Stage, what: str, fault: Fault) -> None:
+        """Go on in the stage of a fallback, with tries anew: `what` has failed for `fault`."""
+        self.stage = stage
+        self.earlier = (*self.earlier, (what, fault))
+        self.tries = 0
+        self.faults.clear()
+
     def clock(self, started: int, now: int) -> None:
         """Add the time that a final attempt took."""
         if not self.responses:
@@ -100,6 +124,7 @@ class Ticket:
             attempts=self.attempts,
             sent_at=None if self.sent_at is None else epoch + self.sent_at,
             latency=self.latency / 1e9 if self.attempts else None,
+            served_by=self.served_by,
         )
 
     def failure(self, fault: Fault, epoch: int) -> Failure:
@@ -110,8 +135,16 @@ class Ticket:
             attempts=self.attempts,
             sent_at=None if self.sent_at is None else epoch + self.sent_at,
             latency=None if self.sent_at is None else self.latency / 1e9,
-            fault=fault,
+            served_by=self.served_by,
+            fault=self._after_others(fault),
         )
+
+    def _after_others(self, fault: Fault) -> Fault:
+        """Name in the last fault those that it was tried for before, elsewhere."""
+        if not self.earlier:
+            return fault
+        told = [f"{what}: {earlier.kind}: {earlier.detail[:TOLD]}" for what, earlier in self.earlier]
+        return replace(fault, detail=f"{fault.detail} (before that {'; '.join(told)})")
 
     def __repr__(self) -> str:
         return (
@@ -124,6 +157,7 @@ class Attempt:
 
     Attributes:
         ticket: The request on its way.
+        route: Which way it goes.
         permit: Its permit.
         started: When it started, ns.
         probe: Whether it tries out an endpoint that has been failing.
@@ -137,11 +171,13 @@ class Attempt:
     """
 
     __slots__ = (
-        "adverts", "beaten", "departed", "ended", "is_hedge", "number", "permit", "probe", "rival", "started", "ticket",
+        "adverts", "beaten", "departed", "ended", "is_hedge", "number", "permit", "probe", "rival", "route", "started",
+        "ticket",
     )  # fmt: skip
 
-    def __init__(self, ticket: Ticket, permit: Permit, *, started: int, probe: bool) -> None:
+    def __init__(self, ticket: Ticket, route: Route, permit: Permit, *, started: int, probe: bool) -> None:
         self.ticket = ticket
+        self.route = route
         self.permit = permit
         self.started = started
         self.probe = probe
@@ -153,24 +189,33 @@ class Attempt:
         self.rival: Attempt | None = None
         self.beaten = False
 
+    @property
+    def exchange(self) -> tuple[Request, tuple[Response, ...]]:
+        """What is sent: a request, to the model that its route leads to, and the responses to its turns so far."""
+        request, responses = self.ticket.following
+        if request.model != self.route.model:
+            request = replace(request, model=self.route.model)
+        return request, responses
+
     def __repr__(self) -> str:
         return f"<Attempt {self.number} of request {self.ticket.request.id!r}>"
 
 
 class Lane:
-    """The requests of one run for one model; flows at its own rate.
+    """The requests of one run for one model reference; flows at its own rate.
 
     A lane asks for requests when it holds fewer than half of its room, and asks again only when it got some. It likes
     to hold twice as many as are in flight.
 
     Attributes:
         run: Whose requests they are; opaque here.
-        model: The model reference.
-        scope: Whose limits they share.
+        model: The model reference that is asked for.
         room: How many requests it likes to hold at least; a bundle is one.
         bundle: How many requests may go in one exchange.
-        queue: Tickets that may start as soon as the limits allow.
-        later: Tickets that wait for their next try.
+        stages: Who may answer: a pool or an endpoint, and the fallbacks after it.
+        entry: The stage where new requests begin.
+        falls_on: The kinds of faults for which a ticket goes on in the next stage.
+        later: Tickets that wait for their next try, and until when, ns.
         open: Tickets that are not through yet, wherever they are.
         asked: Whether requests were asked for and have not come yet.
         exhausted: Whether there are no more requests to come.
@@ -180,20 +225,26 @@ class Lane:
     """
 
     __slots__ = (
-        "asked", "bundle", "closed", "exhausted", "hedging", "later", "model", "open", "paused", "queue",
-        "room", "run", "scope",
+        "asked", "bundle", "closed", "entry", "exhausted", "falls_on", "hedging", "later", "model", "open", "paused",
+        "room", "run", "stages",
     )  # fmt: skip
 
     def __init__(
-        self, run: Any, model: str, scope: "Scope", room: int, hedging: Hedging | None = None
+        self,
+        run: Any,
+        model: str,
+        room: int,
+        hedging: Hedging | None = None,
+        falls_on: frozenset[FaultKind] = frozenset(),
     ) -> None:
         self.run = run
         self.model = model
-        self.scope = scope
         self.room = room
         self.bundle = 1
-        self.queue = Queue()
-        self.later: set[Ticket] = set()
+        self.entry = Stage(self, model)
+        self.stages = [self.entry]
+        self.falls_on = falls_on
+        self.later: dict[Ticket, int] = {}
         self.open = 0
         self.asked = False
         self.exhausted = False
@@ -201,19 +252,57 @@ class Lane:
         self.closed: Fault | None = None
         self.hedging = hedging
 
+    def add_fallback(self, model: str) -> Stage:
+        """Return a new stage, to which tickets fall back after all others."""
+        stage = Stage(self, model)
+        self.stages[-1].following = stage
+        self.stages.append(stage)
+        return stage
+
+    @property
+    def scope(self) -> "Scope":
+        """Whose limits hold on the first of its routes; it is the only one unless there is a pool or a fallback."""
+        return self.stages[0].members[0].scope
+
+    @property
+    def members(self) -> Iterator[Route]:
+        """All its routes, those that have stopped included."""
+        return (route for stage in self.stages for route in stage.members)
+
+    @property
+    def routes(self) -> Iterator[Route]:
+        """The routes that have not stopped."""
+        return (route for stage in self.stages for route in stage.routes)
+
     @property
     def wants(self) -> int:
         """How many requests to ask for now; 0 if there are enough or none to come."""
         if self.asked or self.exhausted or self.closed:
             return 0
-        waiting = len(self.queue)
-        room = max(self.room, 2 * self.scope.limits.in_flight)
+        entry = self.entry
+        waiting = len(entry.queue)
+        if entry.following is not None:
+            waiting += max(0, self.waiting_elsewhere - FALLEN)
+        in_flight = 0
+        for route in entry.routes:
+            in_flight += route.scope.limits.in_flight
+        room = max(self.room, 2 * in_flight)
         return room - waiting if 2 * waiting < room else 0
+
+    @property
+    def waiting_elsewhere(self) -> int:
+        """How many tickets wait for fallbacks."""
+        return sum(len(stage.queue) for stage in self.stages if stage is not self.entry)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a ticket may start as soon as limits allow."""
+        return any(stage.queue for stage in self.stages)
 
     @property
     def is_ending(self) -> bool:
         """Whether all that is left of it is in flight."""
-        return self.exhausted and not (self.queue or self.later or self.paused or self.closed)
+        return self.exhausted and not (self.later or self.paused or self.closed or self.is_waiting)
 
     @property
     def is_done(self) -> bool:
@@ -222,15 +311,18 @@ class Lane:
 
     def waiting(self) -> Iterator[Ticket]:
         """Yield all tickets that are not in flight."""
-        yield from self.queue
+        for stage in self.stages:
+            yield from stage.queue
         yield from self.later
 
     def empty(self) -> tuple[Ticket, ...]:
         """Take out and return all tickets that are not in flight."""
         tickets = (*self.waiting(),)
-        self.queue = Queue()
+        for stage in self.stages:
+            stage.queue = Queue()
         self.later.clear()
         return tickets
 
     def __repr__(self) -> str:
-        return f"<Lane {self.model}: {len(self.queue)} waiting, {len(self.later)} later, {self.open} open>"
+        waiting = sum(len(stage.queue) for stage in self.stages)
+        return f"<Lane {self.model}: {waiting} waiting, {len(self.later)} later, {self.open} open>"

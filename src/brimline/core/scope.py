@@ -8,6 +8,7 @@ from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import PLACES, LimitSet
 from brimline.core.permit import Binding
 from brimline.core.retry import RetryAt, RetryPolicy, Rng
+from brimline.core.route import Route
 from brimline.core.time import MINUTE, SECOND
 from brimline.types import Fault, FaultKind
 
@@ -39,7 +40,7 @@ class Scope:
     Attributes:
         key: Whose quota it is.
         limits: The quotas and the concurrency.
-        lanes: Lanes that hold waiting tickets; the first is next among equals.
+        routes: Routes for which tickets wait; the first is next among equals.
         hedged: Lanes that get hedges at their end.
         ready: Whether it stands in the dispatcher's line.
         wake_at: When a timer is set to look at it again, ns, or None.
@@ -57,9 +58,9 @@ class Scope:
         "blocked",
         "hedged",
         "key",
-        "lanes",
         "limits",
         "ready",
+        "routes",
         "wake_at",
         "wants_slot",
     )
@@ -67,7 +68,7 @@ class Scope:
     def __init__(self, key: LimitScope, limits: LimitSet) -> None:
         self.key = key
         self.limits = limits
-        self.lanes: deque[Lane] = deque()
+        self.routes: deque[Route] = deque()
         self.hedged: dict[Lane, Hedging] = {}
         self.ready = False
         self.wants_slot = False
@@ -80,26 +81,36 @@ class Scope:
         self._odd: deque[int] = deque(maxlen=ODD)
         self._refused_since: int | None = None
 
-    def pick(self) -> Lane | None:
-        """Return the lane to serve: the highest priority first, then each in turn."""
-        if not self.lanes:
+    def pick(self) -> Route | None:
+        """Return the route to serve: the highest priority first, then each in turn."""
+        if not self.routes:
             return None
-        if len(self.lanes) == 1:
-            return self.lanes[0]
-        return max(self.lanes, key=lambda lane: lane.queue.peek().request.priority)
+        if len(self.routes) == 1:
+            return self.routes[0]
+        return max(self.routes, key=lambda route: route.stage.queue.peek().request.priority)
 
-    def turn(self, lane: Lane) -> None:
-        """Put a lane that was served behind the others, or out of the line if nothing waits in it."""
-        if len(self.lanes) == 1 and lane.queue:
+    def turn(self, route: Route) -> None:
+        """Put a route that was served behind the others, or out of the line if nothing waits for it."""
+        if len(self.routes) == 1 and route.stage.queue:
             return
-        self.lanes.remove(lane)
-        if lane.queue:
-            self.lanes.append(lane)
+        self.routes.remove(route)
+        if route.stage.queue:
+            self.routes.append(route)
 
-    def slowest(self) -> tuple[int, Attempt] | None:
-        """Return which attempt gets the next hedge and when, ns; None as things are."""
-        dues = [due for lane, hedging in self.hedged.items() if lane.is_ending and (due := hedging.due())]
+    def slowest(self) -> tuple[int, Attempt, Route] | None:
+        """Return which attempt gets the next hedge, when, ns, and on which route of this scope; None as things are."""
+        dues = [
+            (*due, route)
+            for lane, hedging in self.hedged.items()
+            if lane.is_ending and (due := hedging.due()) and (route := self._beside(due[1]))
+        ]
         return min(dues, key=lambda due: due[0], default=None)
+
+    def _beside(self, late: Attempt) -> Route | None:
+        """Return the route of this scope for a hedge: another one than that of the attempt where there is one."""
+        routes = late.ticket.stage.routes
+        others = [route for route in routes if route is not late.route] or routes
+        return next((route for route in others if route.scope is self), None)
 
     def passing_ends(self, now: int, large: Ticket, when: int) -> int:
         """Return until when smaller requests may go before one that cannot go until `when`; then it is due."""

@@ -98,12 +98,14 @@ class Stopped:
         fault: Why.
         tickets: Requests that are given up without an outcome, those that waited included; none with attempts in flight.
         lanes: The lanes that this closed.
+        spared: The lanes that go on without it: they have other members of a pool, or a fallback.
     """
 
     what: str
     fault: Fault
     tickets: tuple[Ticket, ...]
     lanes: tuple[Lane, ...] = ()
+    spared: tuple[Lane, ...] = ()
 
 
 Verdict: TypeAlias = Final | NextTurn | TryAgain | Divided | LeftToRival | Stopped

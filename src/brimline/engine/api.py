@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from os import PathLike
@@ -46,6 +46,7 @@ def run(  # noqa: PLR0913  each is an option of its own
     timeout: float | None = None,
     max_tries: int | None = None,
     max_wait: float | None = None,
+    fallback: Sequence[str] | None = None,
     hedge: bool | None = None,
     share: bool | None = None,
     deadline: float | None = None,
@@ -85,6 +86,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one request (5); refusals for a rate limit do not count.
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        fallback: Model references to which requests go on in order that cannot be answered, as where a filter or an
+            endpoint's end is in the way.
         hedge: At the end, send a request once more whose answer is late; both are paid for (False).
         share: Whether other processes of this account on this machine share the declared limits (yes).
         deadline: Seconds for the run; then nothing more is sent.
@@ -116,6 +119,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         timeout=timeout,
         max_tries=max_tries,
         max_wait=max_wait,
+        fallback=fallback,
         hedge=hedge,
         batch_size=batch_size,
         cache=cache,
@@ -158,6 +162,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     concurrency: int | Mapping[str, int] | None = None,
     endpoints: Mapping[str, Endpoint | Function] | None = None,
     config: Config | str | Path | None = None,
+    fallback: Sequence[str] | None = None,
     hedge: bool | None = None,
     cache: bool | str | Path | None = None,
     deadline: float | None = None,
@@ -180,6 +185,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         concurrency: As for `run`.
         endpoints: As for `run`.
         config: As for `run`.
+        fallback: As for `run`.
         hedge: As for `run`.
         cache: As for `run`.
         deadline: Seconds; then all that is left is `Failure(cancelled)`.
@@ -195,6 +201,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
         concurrency=concurrency,
         endpoints=endpoints,
         config=config,
+        fallback=fallback,
         hedge=hedge,
         batch_size=batch_size,
         cache=cache,

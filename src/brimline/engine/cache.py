@@ -165,10 +165,10 @@ class Recall:
                 self._sent[id(request)] = name, which
         return [responses for _, responses in found]
 
-    def finish(self, outcome: Outcome) -> None:
-        """Keep the answer to a request that was sent."""
+    def finish(self, outcome: Outcome, *, is_own: bool = True) -> None:
+        """Keep the answer to a request that was sent; one that is not the model's own is a fallback's."""
         asked = self._sent.pop(id(outcome.request), None)
-        if asked is not None and outcome.ok:
+        if asked is not None and outcome.ok and is_own:
             self._cache.add(*asked, outcome.responses)
 
     async def flush(self) -> None:

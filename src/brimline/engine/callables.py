@@ -55,7 +55,7 @@ class CallableEndpoint(LiveEndpoint):
 
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
         try:
-            request = _in_full(*attempt.ticket.following)
+            request = _in_full(*attempt.exchange)
         except MediaError as error:
             return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
         departed()

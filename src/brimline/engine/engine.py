@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -11,15 +11,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from brimline.config import Config, Endpoint, LimitRule, Place, load_config
+from brimline.config.run import read_fallback, read_kinds
 from brimline.config.size import parse_size
 from brimline.core.lane import Lane
-from brimline.core.limits import LimitSet
 from brimline.core.quota import parse_quotas
+from brimline.core.route import Way
 from brimline.data.shape import Schema
 from brimline.engine.callables import CallableEndpoint, Function, find_function
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.progress import Progress, progress_of
-from brimline.engine.pump import Pump
+from brimline.engine.pump import Pump, Restore
 from brimline.engine.run import Run
 from brimline.engine.sharing import Account
 from brimline.engine.simulator import SimulatorProcess
@@ -53,6 +54,8 @@ class Engine:
         timeout: Seconds for one attempt (600).
         max_tries: Tries of one exchange (5).
         max_wait: The longest wait in seconds that a provider may ask for (3600).
+        fallback: Model references to which requests go on in order that cannot be answered.
+        fallback_on: For which kinds of faults they do (all but `invalid_request`).
         hedge: At the end of a run or stream, send a request once more whose answer is late; both are paid for (False).
         batch_size: How many embeddings go in one HTTP request at most (256); a provider may take fewer.
         cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
@@ -76,6 +79,8 @@ class Engine:
         timeout: float | None = None,
         max_tries: int | None = None,
         max_wait: float | None = None,
+        fallback: Sequence[str] | None = None,
+        fallback_on: Iterable[str] | None = None,
         hedge: bool | None = None,
         batch_size: int | None = None,
         cache: bool | str | Path | None = None,
@@ -89,6 +94,8 @@ class Engine:
             "timeout": timeout,
             "max_tries": max_tries,
             "max_wait": max_wait,
+            "fallback": None if fallback is None else read_fallback(fallback),
+            "fallback_on": None if fallback_on is None else read_kinds(fallback_on),
             "hedge": hedge,
             "batch_size": batch_size,
             "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
@@ -242,13 +249,13 @@ class Engine:
         config = self.config.outranked(rules)
         lanes = [lane for run in self._runs for lane in run.lanes.values() if lane.closed is None]
         problems = [*config.conflicts(dict.fromkeys(lane.model for lane in lanes))]
-        shared = {lane.scope: (lane, config.limits(lane.model)) for lane in lanes}
-        problems += filter(None, (self.pump.misfit(*changed) for changed in shared.values()))
+        shared = {route.scope: config.limits(route.model) for lane in lanes for route in lane.routes}
+        problems += filter(None, (self.pump.misfit(*changed) for changed in shared.items()))
         if problems:
             raise ConfigError(problems[0])
         self.config = config
-        for lane, limits in shared.values():
-            self.pump.declare(lane, limits)
+        for scope, limits in shared.items():
+            self.pump.declare(scope, limits)
 
     # What runs use.
 
@@ -286,23 +293,40 @@ class Engine:
         self,
         run: Run,
         model: str,
-        restore: Callable[[LimitSet, int | None], None] | None = None,
+        restorer: Callable[[str], Restore] | None = None,
         operation: Operation = Operation.CHAT,
     ) -> Lane:
-        """Open a lane of `run` for `model`; its endpoint is made ready first.
+        """Open a lane of `run` for `model`; whatever may answer it is made ready first.
+
+        `restorer` gives, for a model reference, what books in its limits that which earlier processes used.
 
         Raises:
             ConfigError: The endpoint does not exist or lacks its key.
             RunError: The simulator did not start.
         """
-        place = self.config.resolve(model)
-        endpoint = await self._endpoint(place)
-        limits = self.config.limits(model)
+        ways = await self._ways(model, restorer)
+        fallbacks = [(other, await self._ways(other, restorer)) for other in self.config.fallbacks(model)]
         lane = self.pump.open_lane(
-            run, model, place.name, limits, endpoint, restore=restore, operation=operation
+            run,
+            model,
+            ways,
+            fallbacks=fallbacks,
+            falls_on=self.config.run.fallback_on,
+            operation=operation,
         )
         self._runs.add(run)
         return lane
+
+    async def _ways(self, model: str, restorer: Callable[[str], Restore] | None) -> list[Way]:
+        """Return the ways to an answer of a model: one, or those of its pool's members."""
+        ways = []
+        for member, weight in self.config.members(model).items():
+            place = self.config.resolve(member)
+            endpoint = await self._endpoint(place)
+            restore = None if restorer is None else restorer(member)
+            limits = self.config.limits(member)
+            ways.append(self.pump.way(member, place.name, limits, endpoint, weight=weight, restore=restore))
+        return ways
 
     def end(self, run: Run) -> None:
         """Let go of a run."""
@@ -384,7 +408,10 @@ def _configure(
         for name, given in endpoints.items()
     }
     if not isinstance(config, Config):
-        config = load_config(None if config is None else Path(config), flags=rules, run=settings)
-    elif rules or any(value is not None for value in settings.values()):
-        config = replace(config.outranked(rules), run=config.run.updated(settings, "Python"))
-    return replace(config, endpoints={**config.endpoints, **made}) if made else config
+        file = None if config is None else Path(config)
+        return load_config(file, flags=rules, run=settings, endpoints=made)
+    return replace(
+        config.outranked(rules) if rules else config,
+        run=config.run.updated(settings, "Python"),
+        endpoints={**config.endpoints, **made},
+    )

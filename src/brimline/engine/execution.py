@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import msgspec
 
@@ -25,6 +24,7 @@ from brimline.engine.files import FileSink, FileSource, StdoutSink
 from brimline.engine.manifest import describe_command, describe_limits, describe_process, moment
 from brimline.engine.prepared import Prepared
 from brimline.engine.progress import Progress, declared_too_much, progress_of
+from brimline.engine.pump import Restore
 from brimline.engine.rebase import Rebase
 from brimline.engine.report import Report, StopReason, report_model
 from brimline.engine.run import Run, Sink
@@ -153,7 +153,8 @@ class Execution:
         def end(now: bool) -> None:  # noqa: FBT001
             (self.abort if now else self.stop)(StopReason.INTERRUPTED)
 
-        output, models = self._options.results, self._plan.models
+        output = self._options.results
+        models = self._engine.config.answering(self._plan.models)
         steering = Steering(self._engine, self._run, output, models, end, self.status, self._say)
         return Control(steering, folder.path)
 
@@ -161,7 +162,8 @@ class Execution:
         return moment(wall_clock() - (self._clock.now() - self._began))
 
     def _limits(self) -> dict[str, Limits]:
-        return {model: describe_limits(self._engine.config.limits(model)) for model in self._plan.models}
+        config = self._engine.config
+        return {model: describe_limits(config.limits(model)) for model in config.answering(self._plan.models)}
 
     async def _flow(self) -> None:
         """Send everything, and let go of what that needed."""
@@ -194,7 +196,7 @@ class Execution:
     async def _send(self) -> None:
         self._run.is_open = True
         for model in self._totals:
-            await self._engine.open_lane(self._run, model, self._restorer(model), self._asked(model))
+            await self._engine.open_lane(self._run, model, self._restorer, self._asked(model))
         self._engine.pump.spawn(self._run, self._pay_out())
         await self._run.done.wait()
 
@@ -248,7 +250,7 @@ class Execution:
             prepared.release()
             raise OutputError(f"{options.results} cannot be written: {error.strerror}") from None
 
-    def _restorer(self, model: str) -> Any:
+    def _restorer(self, model: str) -> Restore:
         """Return what books in a scope's limits that which earlier processes sent: a restart does not reset them.
 
         What the daybook that processes share has held since it happened is not booked twice.
@@ -355,7 +357,8 @@ class Execution:
 
     def _seen(self) -> dict[str, tuple[LimitView, ...]]:
         now = self._clock.now()
-        return {model: views(lane.scope.limits, now) for model, lane in self._run.lanes.items()}
+        routes = (route for lane in self._run.lanes.values() for route in lane.members)
+        return {route.model: views(route.scope.limits, now) for route in routes}
 
     def _report(self) -> Report:
         run, now = self._run, self._clock.now()
@@ -375,6 +378,7 @@ class Execution:
             elapsed=(now - self._began) / SECOND,
             stopped=self._stopped,
             stops=dict(run.stops),
+            spared={what: fault for what, fault in run.spared.items() if what not in run.stops},
             unfinished=len(self._prepared.history.unfinished),
             superseded=len(self._prepared.matched.strays),
             cached=sum(model.cached for model in models),

@@ -116,10 +116,10 @@ class FileSink(Sink):
 
     def started(self, attempt: Attempt) -> None:
         """Note that an attempt is about to leave."""
-        ticket = attempt.ticket
-        shared = ticket.lane.scope.limits.is_shared
+        ticket, route = attempt.ticket, attempt.route
+        shared = route.scope.limits.is_shared
         self._numbers[attempt] = self._attempts.start(
-            self._clock.wall(), ticket.request, ticket.demand, shared=shared
+            self._clock.wall(), ticket.request, ticket.demand, model=route.model, shared=shared
         )
 
     def ended(self, attempt: Attempt, result: Response | Fault) -> None:

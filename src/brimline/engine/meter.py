@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from brimline.core.time import MINUTE, SECOND
@@ -91,14 +92,16 @@ class Meter:
         last_at: When the last attempt started, ns.
         latencies: How long attempts took that were answered.
         flow: The last minute.
+        routes: The counters of each of its routes, by model reference, where it has several.
     """
 
     __slots__ = (
         "attempts", "cached", "duplicates", "failed", "first_at", "flow", "hedged", "in_flight", "last_at", "latencies", "ok",
-        "refused", "retried", "tokens",
+        "refused", "retried", "routes", "tokens",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Iterable[str] = ()) -> None:
+        self.routes = {model: Meter() for model in routes}
         self.ok = 0
         self.failed = 0
         self.attempts = 0

@@ -6,7 +6,7 @@ together, and nothing on disk changes before there is none.
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -100,30 +100,23 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         with_keys: Whether requests have to be told apart: to match answers on file, or to find equal ones.
     """
     identities = Identities(recipe.per_row, repeat=recipe.repeat, with_keys=with_keys)
-    providers: dict[str, Provider] = {}
+    providers: dict[str, list[tuple[str, Provider]]] = {}
 
     def check_model(model: str) -> str | None:
         try:
-            place = config.resolve(model)
-            key, endpoint = place.key(), place.endpoint
-            if endpoint.function is not None:
-                find_function(endpoint)
-            else:
-                provider = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
-                if key is None and isinstance(provider, SigningProvider):
-                    provider.signature()
-                providers[model] = provider
+            providers[model] = [*_answering(model, config)]
         except ConfigError as error:
             return str(error)
         return None
 
     def check_request(request: Request) -> str | None:
-        provider = providers.get(request.model)
-        if provider is None:
-            return None
-        most = getattr(provider, "INLINE", None)
-        too_much = excess(request.media, most) if request.media and most is not None else None
-        return too_much or provider.problem(request)
+        for model, provider in providers.get(request.model, ()):
+            asked = request if request.model == model else replace(request, model=model)
+            most = getattr(provider, "INLINE", None)
+            too_much = excess(request.media, most) if request.media and most is not None else None
+            if (problem := too_much or provider.problem(asked)) is not None:
+                return problem if asked is request else f"{model}: {problem}"
+        return None
 
     def note(request: Request, own_id: object) -> None:
         identities.add(request.key, request.model, own_id, request.repeat)
@@ -136,6 +129,24 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         for conflict in config.conflicts(plan.models):
             problems.add(conflict)
     return Checked(plan, problems, identities)
+
+
+def _answering(model: str, config: Config) -> Iterator[tuple[str, Provider]]:
+    """Yield whatever may answer a model, by its reference, with its dialect; a function has none.
+
+    Raises:
+        ConfigError: One of them cannot be used.
+    """
+    for other in config.answering([model]):
+        place = config.resolve(other)
+        key, endpoint = place.key(), place.endpoint
+        if endpoint.function is not None:
+            find_function(endpoint)
+            continue
+        provider = find_provider(endpoint.provider, endpoint.options, endpoint.base_url)
+        if key is None and isinstance(provider, SigningProvider):
+            provider.signature()
+        yield other, provider
 
 
 def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:

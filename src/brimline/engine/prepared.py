@@ -163,7 +163,10 @@ def _is_stale(manifest: dict[str, Any], stamp: list[int]) -> bool:
 
 def _longest_window(models: list[str], config: Config) -> int:
     """Return how far back, ns, a quota of these models looks."""
-    return max((quota.window for model in models for quota in config.limits(model).quotas), default=0)
+    return max(
+        (quota.window for model in config.answering(models) for quota in config.limits(model).quotas),
+        default=0,
+    )
 
 
 def _without_results(reader: ResultsReader, unfinished: set[bytes]) -> Iterator[tuple[int, Recorded]]:

@@ -1,11 +1,13 @@
 """How a run stands, as a value: what screens draw and `on_progress` gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from brimline.core.lane import Attempt, Lane
 from brimline.core.quota import Dimension
+from brimline.core.route import Route, Stage
+from brimline.core.scope import Scope
 from brimline.core.time import MINUTE, SECOND
 from brimline.core.view import LimitView, overstated, views
 from brimline.engine.meter import Meter
@@ -16,6 +18,29 @@ UNUSUAL = MINUTE
 
 SHOWN = 5
 """At most so many of a run are named, those that wait for longest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteProgress:
+    """How a member of a pool, or a fallback, stands.
+
+    Attributes:
+        model: The model reference that answers.
+        ok: Requests that it has answered.
+        in_flight: Attempts in flight.
+        requests: Attempts started in the last minute.
+        refused: Attempts refused for a rate limit.
+        limits: What is declared, advertised and learned, and how much of it is used now.
+        limited_by: What limits it now, for people.
+    """
+
+    model: str
+    ok: int
+    in_flight: int
+    requests: int
+    refused: int
+    limits: tuple[LimitView, ...]
+    limited_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +66,7 @@ class ModelProgress:
         wait: Seconds until something can start, where that is known.
         left: Requests that have no outcome yet, or None.
         eta: Seconds until it is through at the pace of the last minute, or None if nobody knows.
+        routes: How each member of its pool and each fallback stands, where it has any; their limits are theirs.
     """
 
     model: str
@@ -61,6 +87,7 @@ class ModelProgress:
     wait: float | None
     left: int | None
     eta: float | None
+    routes: tuple[RouteProgress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +195,7 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
     flow = meter.flow.last_minute(now)
     elapsed = now - meter.first_at if meter.first_at is not None else 0
     left = None if total is None else total - meter.ok - meter.failed
-    wake_at = lane.scope.wake_at
+    moments = [route.scope.wake_at for route in lane.routes if route.scope.wake_at is not None]
     return ModelProgress(
         model=lane.model,
         total=total,
@@ -176,18 +203,35 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
         failed=meter.failed,
         in_flight=meter.in_flight,
         requests=flow.requests,
-        requests_allowed=allowed(lane, Dimension.REQUESTS, elapsed),
+        requests_allowed=allowed(lane.stages[0].members, Dimension.REQUESTS, elapsed),
         tokens=flow.tokens,
-        tokens_allowed=allowed(lane, Dimension.TOKENS, elapsed),
+        tokens_allowed=allowed(lane.stages[0].members, Dimension.TOKENS, elapsed),
         p50=meter.latencies.quantile(0.5),
         p95=meter.latencies.quantile(0.95),
         retried=meter.retried,
         refused=meter.refused,
-        limits=views(lane.scope.limits, now),
+        limits=() if meter.routes else views(lane.scope.limits, now),
         limited_by=_limited_by(lane),
-        wait=None if wake_at is None or lane.paused else max(0, wake_at - now) / SECOND,
+        wait=None if not moments or lane.paused else max(0, min(moments) - now) / SECOND,
         left=left,
         eta=None if left and lane.paused else _eta(left, flow.finished, min(elapsed, MINUTE)),
+        routes=tuple(
+            _route_progress(route, meter.routes[route.model], now) for route in lane.members if meter.routes
+        ),
+    )
+
+
+def _route_progress(route: Route, meter: Meter, now: int) -> RouteProgress:
+    scope, stage = route.scope, route.stage
+    blocked = scope.blocked.words if scope.blocked and stage.queue else ""
+    return RouteProgress(
+        model=route.model,
+        ok=meter.ok,
+        in_flight=meter.in_flight,
+        requests=meter.flow.last_minute(now).requests,
+        refused=meter.refused,
+        limits=views(scope.limits, now),
+        limited_by=blocked if route in stage.routes else "stopped",
     )
 
 
@@ -197,10 +241,16 @@ def _eta(left: int | None, finished: int, span: int) -> float | None:
     return left * span / finished / SECOND if finished else None
 
 
-def allowed(lane: Lane, dimension: Dimension, elapsed: int, span: int = MINUTE) -> int | None:
-    """Return how much the declared limits allowed in the last `span` of a lane that began `elapsed` ns ago."""
+def allowed(routes: Iterable[Route], dimension: Dimension, elapsed: int, span: int = MINUTE) -> int | None:
+    """Return how much declared limits allowed in the last `span` on routes that began `elapsed` ns ago, together."""
+    amounts = [_allowed(scope, dimension, elapsed, span) for scope in {route.scope for route in routes}]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def _allowed(scope: Scope, dimension: Dimension, elapsed: int, span: int) -> int | None:
     amounts = []
-    for limiter in lane.scope.limits.limiters:
+    for limiter in scope.limits.limiters:
         quota = limiter.quota
         if quota.dimension is dimension:
             flowed = quota.burst + quota.amount * min(elapsed, span) // quota.window
@@ -214,13 +264,22 @@ def _limited_by(lane: Lane) -> str:
         return f"stopped: {lane.closed.kind}"
     if lane.paused and not lane.is_done:
         return "paused"
-    if lane.scope.blocked and lane.queue:
-        return lane.scope.blocked.words
+    if lane.is_waiting:
+        return _blocked(next(stage for stage in lane.stages if stage.queue))
     if lane.is_done:
         return "done"
-    if lane.exhausted and not lane.queue:
+    if lane.exhausted:
         return "retries" if lane.later else "last answers"
-    return "input" if lane.asked and not lane.queue else ""
+    return "input" if lane.asked else ""
+
+
+def _blocked(stage: Stage) -> str:
+    """Say what holds back the first of those routes that may start next; nothing if one of them is free."""
+    scopes = [route.scope for route in stage.routes]
+    if not all(scope.blocked for scope in scopes):
+        return ""
+    soonest = min(scopes, key=lambda scope: (scope.wake_at is None, scope.wake_at or 0), default=None)
+    return "" if soonest is None or soonest.blocked is None else soonest.blocked.words
 
 
 def waiting(run: Run, now: int) -> list[Waiting]:
@@ -239,7 +298,7 @@ def _waiting(attempt: Attempt, now: int) -> Waiting:
     ticket = attempt.ticket
     return Waiting(
         id=ticket.request.id,
-        model=ticket.lane.model,
+        model=attempt.route.model,
         attempt=attempt.number,
         what=what,
         seconds=(now - attempt.started) / SECOND,
@@ -264,10 +323,16 @@ def notice(run: Run) -> str:
         return f"cannot write: {run.sink.stall.strerror}; nothing more is sent until there is room"
     notices = [run.paused] if run.paused and run.closed is None else []
     notices += [f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in run.stops.items()]
+    notices += [
+        f"{what} has stopped: {fault.kind}: {fault.detail}; others answer"
+        for what, fault in run.spared.items()
+        if what not in run.stops
+    ]
     return "; ".join((*notices, *declared_too_much(run)))
 
 
 def declared_too_much(run: Run) -> list[str]:
     """Say for which models more is declared than their provider advertises."""
-    found = ((model, overstated(lane.scope.limits)) for model, lane in run.lanes.items())
-    return [f"{model}: {said}" for model, said in found if said]
+    routes = (route for lane in run.lanes.values() for route in lane.members)
+    found = {route.model: overstated(route.scope.limits) for route in routes}
+    return [f"{model}: {said}" for model, said in found.items() if said]

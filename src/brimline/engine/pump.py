@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from brimline.config import Config, ModelLimits
 from brimline.core.bundle import pack, split
@@ -12,7 +12,8 @@ from brimline.core.dispatcher import Dispatcher
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
-from brimline.core.scope import LimitScope
+from brimline.core.route import Way
+from brimline.core.scope import LimitScope, Scope
 from brimline.core.steps import (
     Divided,
     Final,
@@ -47,6 +48,9 @@ BEATEN = Fault(FaultKind.CANCELLED, "a second attempt was answered first")
 
 ROOM = 64
 """A lane holds so many requests ready, or twice as many as are in flight if that is more."""
+
+Restore: TypeAlias = Callable[[LimitSet, int | None], None]
+"""Books in new limits what earlier processes used."""
 
 ROOM_TO_RECALL = 512
 """It holds more where many may be known: those that are share one look into the cache and one sync of the disk."""
@@ -84,34 +88,27 @@ class Pump:
         self._main = self._loop.create_task(self._pump(), name="brimline-pump")
         self._main.add_done_callback(self._ended)
 
-    def open_lane(
+    def way(
         self,
-        run: Run,
         model: str,
         place: str,
         limits: ModelLimits,
         endpoint: LiveEndpoint,
         *,
-        restore: Callable[[LimitSet, int | None], None] | None = None,
-        operation: Operation = Operation.CHAT,
-    ) -> Lane:
-        """Open a lane of `run` for `model`.
+        weight: float,
+        restore: Restore | None,
+    ) -> Way:
+        """Return a way to an answer, for `open_lane`.
 
         Args:
-            run: Whose requests it will hold.
             model: The model reference.
             place: The name of the place that answers it.
             limits: What is declared for it.
             endpoint: What answers it.
+            weight: Its share of its pool.
             restore: Books in new limits what earlier processes used; it is told since when, in Unix time, what was
                 booked is known anyway.
-            operation: What most of its requests ask for; embeddings go in bundles, if the endpoint takes them.
-
-        Raises:
-            RunError: The pump has failed.
         """
-        if self._main.done() and not self._main.cancelled():
-            raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
 
         def make() -> LimitSet:
             daybook = None
@@ -126,15 +123,48 @@ class Pump:
             return made
 
         self._endpoints[place] = endpoint
+        return Way(model, LimitScope(place, limits.scope), make, weight)
+
+    def open_lane(
+        self,
+        run: Run,
+        model: str,
+        ways: list[Way],
+        *,
+        fallbacks: list[tuple[str, list[Way]]],
+        falls_on: frozenset[FaultKind],
+        operation: Operation = Operation.CHAT,
+    ) -> Lane:
+        """Open a lane of `run`, whose requests it will hold, for the model reference `model`.
+
+        Args:
+            run: Whose it is.
+            model: The model reference.
+            ways: Who may answer.
+            fallbacks: Where requests go on in order, by model reference.
+            falls_on: For which kinds of faults they do.
+            operation: What most of its requests ask for; embeddings go in bundles, if the endpoints take them.
+
+        Raises:
+            RunError: The pump has failed.
+        """
+        if self._main.done() and not self._main.cancelled():
+            raise RunError("the engine has failed and sends nothing any more") from self._main.exception()
         room = ROOM if run.recall is None else ROOM_TO_RECALL
-        bundle = min(self._batch_size, endpoint.bundle) if operation is Operation.EMBEDDING else 1
-        scope = LimitScope(place, limits.scope)
+        bundle = self._bundle(operation, [*ways, *(way for _, others in fallbacks for way in others)])
         lane = self._dispatcher.open(
-            run, model, scope, make, room=room if bundle == 1 else ROOM_FOR_BUNDLES, hedge=run.hedge
+            run,
+            model,
+            ways,
+            room=room if bundle == 1 else ROOM_FOR_BUNDLES,
+            hedge=run.hedge,
+            fallbacks=fallbacks,
+            falls_on=falls_on,
         )
         lane.bundle = bundle
         run.lanes[model] = lane
-        run.meters[model] = Meter()
+        is_plain = [route.model for route in lane.members] == [model]
+        run.meters[model] = Meter(() if is_plain else (route.model for route in lane.members))
         self.adopt(run)
         if run.paused:
             self._dispatcher.pause(lane)
@@ -142,6 +172,12 @@ class Pump:
             self._dispatcher.close(lane, run.closed)
         self._wake.set()
         return lane
+
+    def _bundle(self, operation: Operation, ways: list[Way]) -> int:
+        """Return how many requests may go in one exchange, whoever answers it."""
+        if operation is not Operation.EMBEDDING:
+            return 1
+        return min(self._batch_size, *(self._endpoints[way.key.endpoint].bundle for way in ways))
 
     def adopt(self, run: Run) -> None:
         """Let a run fail when this does; opening a lane does it, too."""
@@ -168,13 +204,13 @@ class Pump:
             self._dispatcher.resume(self.clock.now(), lane)
         self._wake.set()
 
-    def misfit(self, lane: Lane, limits: ModelLimits) -> str:
+    def misfit(self, scope: Scope, limits: ModelLimits) -> str:
         """Say which request that waits could never be sent under such limits; empty if all could."""
-        return self._dispatcher.misfit(lane, limits.quotas)
+        return self._dispatcher.misfit(scope, limits.quotas)
 
-    def declare(self, lane: Lane, limits: ModelLimits) -> None:
-        """Replace what is declared for the lane's scope."""
-        self._dispatcher.declare(self.clock.now(), lane, limits.quotas, limits.concurrency)
+    def declare(self, scope: Scope, limits: ModelLimits) -> None:
+        """Replace what is declared for a scope."""
+        self._dispatcher.declare(self.clock.now(), scope, limits.quotas, limits.concurrency)
         self._wake.set()
 
     def drain(self, run: Run, fault: Fault) -> None:
@@ -236,7 +272,8 @@ class Pump:
 
     def _start(self, attempt: Attempt) -> None:
         run: Run = attempt.ticket.lane.run
-        run.meters[attempt.ticket.lane.model].started(attempt.started, is_hedge=attempt.is_hedge)
+        for meter in run.meters_of(attempt):
+            meter.started(attempt.started, is_hedge=attempt.is_hedge)
         run.attempts[attempt] = None
         self._noted.add(run)
         self._starting.append(attempt)
@@ -298,7 +335,8 @@ class Pump:
 
     def _abandon(self, attempt: Attempt) -> None:
         lane = attempt.ticket.lane
-        lane.run.meters[lane.model].in_flight -= 1
+        for meter in lane.run.meters_of(attempt):
+            meter.in_flight -= 1
         del lane.run.attempts[attempt]
         fault = lane.closed or Fault(FaultKind.CANCELLED, "the run could not go on")
         is_last = self._dispatcher.cancel(attempt)
@@ -364,7 +402,7 @@ class Pump:
         """One attempt, from permit to durable outcome. A bug in keeping it ends its run, and never another's."""
         lane = attempt.ticket.lane
         run: Run = lane.run
-        endpoint = self._endpoints[lane.scope.key.endpoint]
+        endpoint = self._endpoints[attempt.route.scope.key.endpoint]
         result = await endpoint.exchange(attempt, partial(self._departed, attempt), run.timeout)
         result = run.shapes.check(attempt.ticket.request, result)
         del self._sending[attempt]
@@ -372,7 +410,10 @@ class Pump:
         now = self.clock.now()
         try:
             verdict = self._dispatcher.settle(now, attempt, result)
-            run.meters[lane.model].ended(now, attempt.started, result)
+            for meter in run.meters_of(attempt):
+                meter.ended(now, attempt.started, result)
+                if isinstance(result, Fault) and isinstance(verdict, TryAgain | Divided | LeftToRival):
+                    meter.tried_again(result)
             if isinstance(verdict, Final | NextTurn) and verdict.loser is not None:
                 self._call_off(verdict.loser)
             await self._conclude(verdict)  # durable ...
@@ -406,17 +447,13 @@ class Pump:
                 following = self._dispatcher.proceed(ticket)
                 if following is not None:
                     await self._conclude(following)
-            case TryAgain(ticket, fault):
-                ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
-            case Divided(ticket, fault):
-                ticket.lane.run.meters[ticket.lane.model].tried_again(fault)
+            case Divided(ticket):
                 for following in self._dispatcher.divide(ticket):
                     await self._conclude(following)
-            case LeftToRival(ticket, result):
-                if isinstance(result, Fault):
-                    ticket.lane.run.meters[ticket.lane.model].tried_again(result)
             case Stopped():
                 self._stop(verdict)
+            case TryAgain() | LeftToRival():
+                pass
 
     async def _keep(self, final: Final) -> None:
         """Make an outcome durable, then show it; those of a bundle's requests are kept together."""
@@ -433,11 +470,13 @@ class Pump:
 
     def _stop(self, stopped: Stopped) -> None:
         """Tell each run what it loses; none has to wait for another's disk."""
+        for lane in stopped.spared:
+            lane.run.spared[stopped.what] = stopped.fault
         losses: dict[Run, list[Ticket]] = {lane.run: [] for lane in stopped.lanes}
         for ticket in stopped.tickets:
             losses.setdefault(ticket.lane.run, []).append(ticket)
         for run, tickets in losses.items():
-            if stopped.lanes:
+            if stopped.lanes or run.spared.get(stopped.what) == stopped.fault:
                 run.stops[stopped.what] = stopped.fault
             self.spawn(run, self._lose(run, Stopped(stopped.what, stopped.fault, tuple(tickets))))
 

@@ -1,6 +1,6 @@
 """What came of a run over a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -11,6 +11,7 @@ import msgspec
 
 from brimline.core.lane import Lane
 from brimline.core.quota import Dimension
+from brimline.core.route import Route
 from brimline.core.time import SECOND
 from brimline.engine.meter import Meter
 from brimline.engine.progress import allowed
@@ -47,6 +48,7 @@ class ModelReport:
         usage: Tokens used by this run.
         cached: Requests whose answer came from the cache.
         duplicates: Requests that got the outcome of an equal one.
+        routes: What came of each member of its pool and of each fallback, where it has any; these are parts of it.
     """
 
     model: str
@@ -63,6 +65,7 @@ class ModelReport:
     usage: Usage
     cached: int = 0
     duplicates: int = 0
+    routes: tuple["ModelReport", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class Report:
         elapsed: Seconds it took.
         stopped: Why it was stopped early, or None.
         stops: Why endpoints or models have stopped, by name.
+        spared: Why others have stopped whose requests members of their pool, or fallbacks, went on to answer.
         unfinished: Requests that were in flight when an earlier run was killed, and may have been billed twice.
         superseded: Answers on file to what is not asked any more: the row has left or was changed, or is repeated less.
         cached: Requests that this run did not send, since their answer was in the cache.
@@ -106,6 +110,7 @@ class Report:
     elapsed: float = 0.0
     stopped: StopReason | None = None
     stops: Mapping[str, Fault] = field(default_factory=dict)
+    spared: Mapping[str, Fault] = field(default_factory=dict)
     unfinished: int = 0
     superseded: int = 0
     cached: int = 0
@@ -136,9 +141,22 @@ class Report:
 
 def report_model(lane: Lane, meter: Meter) -> ModelReport:
     """Return what came of a lane."""
+    return _report(
+        lane.model,
+        lane.stages[0].members,
+        meter,
+        tuple(
+            _report(route.model, [route], meter.routes[route.model]) for route in lane.members if meter.routes
+        ),
+    )
+
+
+def _report(
+    model: str, routes: Sequence[Route], meter: Meter, parts: tuple[ModelReport, ...] = ()
+) -> ModelReport:
     span = meter.last_at - meter.first_at if meter.first_at is not None else 0
     return ModelReport(
-        model=lane.model,
+        model=model,
         ok=meter.ok,
         failed=meter.failed,
         attempts=meter.attempts,
@@ -146,10 +164,11 @@ def report_model(lane: Lane, meter: Meter) -> ModelReport:
         refused=meter.refused,
         retried=meter.retried,
         seconds=span / SECOND,
-        allowed=allowed(lane, Dimension.REQUESTS, span, span),
+        allowed=allowed(routes, Dimension.REQUESTS, span, span),
         p50=meter.latencies.quantile(0.5),
         p95=meter.latencies.quantile(0.95),
         usage=meter.usage,
         cached=meter.cached,
         duplicates=meter.duplicates,
+        routes=parts,
     )

@@ -84,7 +84,8 @@ class Run:
     Attributes:
         lanes: Its lanes by model reference.
         meters: Their counters.
-        stops: Why endpoints or models have stopped, by name.
+        stops: Why endpoints or models have stopped, by name, so that requests get no outcome.
+        spared: Why others have stopped, for which pools or fallbacks answer.
         error: Why the run as a whole could not go on, or None.
         closed: Why nothing more of it is started, or None.
         paused: Why nothing of it is started for now, for people; empty if it flows.
@@ -115,6 +116,7 @@ class Run:
         self.lanes: dict[str, Lane] = {}
         self.meters: dict[str, Meter] = {}
         self.stops: dict[str, Fault] = {}
+        self.spared: dict[str, Fault] = {}
         self.error: BaseException | None = None
         self.closed: Fault | None = None
         self.paused = ""
@@ -136,14 +138,23 @@ class Run:
 
     def finish(self, now: int, finals: Sequence[Final]) -> None:
         """Count the outcomes of a ticket and show them: they are durable now."""
-        meter = self.meters[finals[0].ticket.lane.model]
+        ticket = finals[0].ticket
+        meter = self.meters[ticket.lane.model]
+        is_own = ticket.stage is ticket.lane.stages[0]
         for final in finals:
             outcome = final.outcome
             meter.finished(now, ok=outcome.ok, cached=outcome.cached)
+            if meter.routes and outcome.served_by is not None:
+                meter.routes[outcome.served_by].finished(now, ok=outcome.ok)
             if self.recall is not None:
-                self.recall.finish(outcome)
+                self.recall.finish(outcome, is_own=is_own)
             if self.watch is not None:
                 self.watch(outcome)
+
+    def meters_of(self, attempt: Attempt) -> tuple[Meter, ...]:
+        """Return what counts an attempt: the meter of its lane, and where that has several routes that of its own."""
+        meter = self.meters[attempt.ticket.lane.model]
+        return (meter, meter.routes[attempt.route.model]) if meter.routes else (meter,)
 
     def look(self) -> None:
         """See whether the run is done."""

@@ -31,7 +31,7 @@ class WireEndpoint(LiveEndpoint):
         self._transport = transport
 
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
-        request, responses = attempt.ticket.following
+        request, responses = attempt.exchange
         problem = self.provider.problem(request)
         if problem is not None:
             return Fault(FaultKind.INVALID_REQUEST, problem)

@@ -23,6 +23,7 @@ _encode = msgspec.json.Encoder().encode
 class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_defaults=True):
     """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them.
 
+    `model` is the one that it goes to: a member of a pool, or a fallback.
     `shared`: it stands in a daybook that processes share, too. `rows`: of a bundle the id, key and repeat of each of its
     requests, which have no others.
     """
@@ -74,11 +75,16 @@ class AttemptsLog:
         self._number = 0
         self._add(Begin(at, os.getpid()))
 
-    def start(self, at: int, request: Request, demand: Demand, *, shared: bool = False) -> int:
-        """Note that a request is about to leave, and return its number; `flush` before it does."""
+    def start(
+        self, at: int, request: Request, demand: Demand, *, model: str = "", shared: bool = False
+    ) -> int:
+        """Note that a request is about to leave, and return its number; `flush` before it does.
+
+        `model` is whose limits it needs, where that is not the model that is asked for.
+        """
         self._number += 1
         tokens = demand.input_tokens, demand.output_tokens
-        identity = request.id, request.key, request.model
+        identity = request.id, request.key, model or request.model
         rows = [(part.id, part.key, part.repeat) for part in request.parts]
         self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared, rows))
         return self._number

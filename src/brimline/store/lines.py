@@ -31,6 +31,7 @@ FIELDS = (
     "usage",
     "cost_usd",
     "served_model",
+    "served_by",
     "request_id",
     "timestamp_sent",
     "latency_s",
@@ -43,7 +44,9 @@ FIELDS = (
 """Members that a line adds to a row, beside `id` and `model`."""
 
 _RESERVED = {"id", "model", *FIELDS}
-_SOMETIMES = {"repeat", "partial_response", "repaired", "raw_text", "tool_calls", "cached", "duplicate"}
+_SOMETIMES = {
+    "repeat", "partial_response", "repaired", "raw_text", "tool_calls", "served_by", "cached", "duplicate",
+}  # fmt: skip
 """Members that a line has only if there is something in them; an input's own never stands in their place."""
 
 _UNSENT = {"usage": None, "cost_usd": 0, "timestamp_sent": None, "latency_s": None, "attempts": 0}
@@ -89,6 +92,7 @@ def batch_line(outcome: Outcome) -> bytes:
             "attempts": outcome.attempts,
         }
         | _repeat(request)
+        | _served_by(outcome)
         | ({"cached": True} if outcome.cached else {}),
     }
     return _encode(line) + b"\n"
@@ -126,6 +130,12 @@ def identity(request: Request) -> dict[str, Any]:
 
 def _repeat(request: Request) -> dict[str, Any]:
     return {} if request.repeat is None else {"repeat": request.repeat}
+
+
+def _served_by(outcome: Outcome) -> dict[str, Any]:
+    """Return what has answered, or failed last, where that is not what was asked."""
+    is_other = outcome.served_by not in {None, outcome.request.model}
+    return {"served_by": outcome.served_by} if is_other else {}
 
 
 def _batch_copy(written: Mapping[str, Any], request: Request, **changed: Any) -> bytes:
@@ -168,6 +178,7 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
         "usage": _usage(outcome.usage),
         "cost_usd": None,
         "served_model": last.model if last else None,
+        **_served_by(outcome),
         "request_id": last.request_id if last else None,
         "timestamp_sent": _timestamp(outcome.sent_at),
         "latency_s": None if outcome.latency is None else round(outcome.latency, 6),

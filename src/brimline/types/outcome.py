@@ -16,6 +16,7 @@ class _Outcome:
     attempts: int = 0
     sent_at: int | None = None
     latency: float | None = None
+    served_by: str | None = None
 
     @property
     def cached(self) -> bool:
@@ -43,6 +44,8 @@ class Success(_Outcome):
         attempts: HTTP requests made for it, refused ones included.
         sent_at: When the final attempt of the first exchange was sent, Unix nanoseconds.
         latency: Seconds from sending to reply, of the final attempts; of a conversation their sum.
+        served_by: The model reference that answered: another than the request's own where that names a pool or a
+            fallback has answered; of a conversation the last one; None if the answer is cached.
         value: What the answer says where a schema was asked for: an instance of its type, or of a JSON schema what JSON
             means in Python; a list where the request asked for several answers; of a conversation the last answer's.
     """
@@ -85,6 +88,7 @@ class Failure(_Outcome):
         attempts: HTTP requests made for it, refused ones included.
         sent_at: When the final attempt was sent, Unix nanoseconds, or None if nothing was.
         latency: Seconds the final attempt took, or None if nothing was sent.
+        served_by: The model reference that the final attempt went to, or None if nothing was sent.
     """
 
     fault: Fault
