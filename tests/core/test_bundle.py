@@ -179,7 +179,7 @@ def test_a_bundle_is_one_request_and_the_tokens_of_all():
     assert len(attempts) == 2
     (one,) = pack(texts(1), 4)
     alone, _ = lane_with(Bench(), [one], "1000 tokens/min")
-    single = alone.queue.peek().measured
+    single = alone.entry.queue.peek().measured
     assert attempts[0].ticket.measured.text == 4 * single.text
     assert attempts[0].permit.demand.requests == 1
     assert attempts[0].permit.demand.output_tokens == 0, "nothing comes out of an embedding"
