@@ -268,6 +268,7 @@ def test_a_sound_in_mp3_is_called_so(folder):
         ({"type": "image", "source": {"media": "a.pdf"}}, r"'a\.pdf' is no PNG"),
         ({"type": "file", "file": "none.pdf"}, "file 'none.pdf' is neither beside"),
         ({"type": "audio", "media": ""}, "a part of type 'audio' names no media"),
+        ({"type": "video"}, "a part of type 'video' names no media"),
         ({"type": "image", "media": None}, "a part of type 'image' names no media"),
     ],
 )

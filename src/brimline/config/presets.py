@@ -42,6 +42,7 @@ _VERTEX = Preset(
     title="Google Vertex AI",
     example="vertexai/gemini-2.5-flash",
     provider="vertex",
+    key=KeyRule.OPTIONAL,
     base_url="https://{location}-aiplatform.googleapis.com",
     key_variables=("VERTEXAI_API_KEY", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
     option_variables={
@@ -51,7 +52,10 @@ _VERTEX = Preset(
     options={"location": "global"},
     limits="none; a 429 means that the capacity which all customers share is short",
     charges="dynamic shared quota: there is no fixed amount",
-    notes=("The key is an OAuth access token (`gcloud auth print-access-token`), which lasts an hour.",),
+    notes=(
+        "The key is an OAuth access token (`gcloud auth print-access-token`), which lasts an hour.",
+        "Without one, Google's own credentials are found and renewed (`gcloud auth application-default login`, a service account's file): `pip install 'brimline[vertex]'`.",
+    ),
 )
 
 PRESETS: dict[str, Preset] = {

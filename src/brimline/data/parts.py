@@ -13,6 +13,8 @@ from brimline.data.media import AUDIO, REFERENCE, Found, Media, MediaError
 _REMOTE = ("https://", "http://", "data:", "gs://")
 _NAMED = frozenset({"image", "audio", "video", "file", "document", "uri"})
 """What prompto calls a part that names a file."""
+_MUST = frozenset({"audio", "video", "uri"})
+"""Of those, the ones that no dialect has otherwise."""
 _MEMBERS = frozenset({"type", "media", "uploaded_filename", "mime_type", "source", "title"})
 """What becomes something else; the rest of a part is kept."""
 
@@ -60,7 +62,8 @@ class Parts:
             return {"type": "text", "text": part["media"]}
         if kind in {"image", "document"} and isinstance(part.get("source"), dict):
             return self._sourced(part, part["source"])
-        if isinstance(kind, str) and kind in _NAMED and ("media" in part or part.get("uploaded_filename")):
+        is_named = "media" in part or part.get("uploaded_filename")
+        if isinstance(kind, str) and (kind in _MUST or (kind in _NAMED and is_named)):
             return self._named(part, part)
         return part
 
