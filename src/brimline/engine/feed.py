@@ -237,6 +237,13 @@ class Feed:
         else:
             self._outcomes.put(made)
         self._placed()
+        if isinstance(made, Request) and len(self._buffers[made.model]) >= AHEAD:
+            await self._let_take(made.model)
+
+    async def _let_take(self, model: str) -> None:
+        """Let a lane that waits take what is there; else a list would go to disk before its first request is sent."""
+        if self.run.lanes[model] in self._hungry:
+            await asyncio.sleep(0)
 
     def _made(self) -> Request | Failure:
         return self._maker.make(self._unplaced[0], self._number)
