@@ -23,7 +23,7 @@ def python(code):
 
 def test_public_names_are_these():
     assert brimline.__all__ == [
-        "BrimlineError", "Config", "ConfigError", "Endpoint", "Engine", "Failure", "Fault", "FaultKind", "InputError",
+        "BrimlineError", "Config", "ConfigError", "Delta", "DeltaStream", "Endpoint", "Engine", "Failure", "Fault", "FaultKind", "InputError",
         "Outcome", "OutputError", "OutputLocked", "Priority", "Progress", "Report", "Request", "Response", "RunError",
         "Secret", "Success", "Usage", "UsageError", "__version__", "map", "run",
     ]  # fmt: skip

@@ -24,6 +24,7 @@ from brimline.errors import (
     UsageError,
 )
 from brimline.types import (
+    Delta,
     Failure,
     Fault,
     FaultKind,
@@ -39,6 +40,7 @@ from brimline.types import (
 if TYPE_CHECKING:
     from brimline.config import Config, Endpoint
     from brimline.engine.api import map, run  # noqa: A004
+    from brimline.engine.deltas import DeltaStream
     from brimline.engine.engine import Engine
     from brimline.engine.progress import Progress
     from brimline.engine.report import Report
@@ -47,6 +49,8 @@ __all__ = [
     "BrimlineError",
     "Config",
     "ConfigError",
+    "Delta",
+    "DeltaStream",
     "Endpoint",
     "Engine",
     "Failure",
@@ -73,6 +77,7 @@ __all__ = [
 
 _LAZY = {
     "Config": "brimline.config",
+    "DeltaStream": "brimline.engine.deltas",
     "Endpoint": "brimline.config",
     "Engine": "brimline.engine.engine",
     "Progress": "brimline.engine.progress",

@@ -125,7 +125,10 @@ class Notebook(Sink):
 async def open_run(engine, requests, sink=None, *, timeout=600.0, watch=None):
     """Open a run over requests and let it go."""
     hedge = engine.config.run.hedge
-    run = Run(Rows(requests), sink or Notebook(), timeout=timeout, hedge=hedge, watch=watch)
+    streaming = engine.streaming()
+    run = Run(
+        Rows(requests), sink or Notebook(), timeout=timeout, hedge=hedge, watch=watch, streaming=streaming
+    )
     run.is_open = True
     for model in dict.fromkeys(request.model for request in requests):
         await engine.open_lane(run, model)

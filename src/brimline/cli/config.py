@@ -49,7 +49,7 @@ def _run(config: Config) -> Iterator[str]:
     yield "[run]"
     run = config.run
     for name, unit in (
-        ("timeout", " s"), ("max_tries", ""), ("max_wait", " s"), ("backoff_initial", " s"), ("backoff_max", " s"),
+        ("timeout", " s"), ("idle_timeout", " s"), ("max_tries", ""), ("max_wait", " s"), ("backoff_initial", " s"), ("backoff_max", " s"),
         ("repeat", ""),
         ("batch_size", ""),
     ):  # fmt: skip
@@ -57,6 +57,7 @@ def _run(config: Config) -> Iterator[str]:
     yield f"  fallback = {', '.join(run.fallback) or 'none'}  ({run.sources.get('fallback', 'default')})"
     kinds = ", ".join(kind for kind in FaultKind if kind in run.fallback_on)
     yield f"  fallback_on = {kinds}  ({run.sources.get('fallback_on', 'default')})"
+    yield f"  stream = {str(run.stream).lower()}  ({run.sources.get('stream', 'default')})"
     yield f"  hedge = {str(run.hedge).lower()}  ({run.sources.get('hedge', 'default')})"
     yield f"  dedupe = {str(run.dedupe).lower()}  ({run.sources.get('dedupe', 'default')})"
     yield f"  cache = {config.cache or 'false'}  ({run.sources.get('cache', 'default')})"

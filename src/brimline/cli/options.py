@@ -96,8 +96,8 @@ SHAPE = Checked("FILE", shape_of)
 SPAN = Checked("SECONDS", parse_duration)
 
 RUN = (
-    "timeout", "max_tries", "max_wait", "fallback", "fallback_on", "hedge", "share", "dedupe", "repeat", "batch_size",
-    "cache", "cache_size",
+    "timeout", "idle_timeout", "stream", "max_tries", "max_wait", "fallback", "fallback_on", "hedge", "share", "dedupe",
+    "repeat", "batch_size", "cache", "cache_size",
 )  # fmt: skip
 """Options that `[run]` has, too."""
 

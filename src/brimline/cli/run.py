@@ -60,6 +60,14 @@ PATIENCE = 25.0
     "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
 )
 @click.option("--timeout", type=SPAN, help="Seconds for one attempt (600).")
+@click.option(
+    "--stream/--no-stream",
+    default=None,
+    help="Have answers sent in pieces, to notice early what stalls (off).",
+)
+@click.option(
+    "--idle-timeout", type=SPAN, help="Seconds in which something of a streamed answer has to come (60)."
+)
 @click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent.")
 @click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600).")
 @click.option(

@@ -28,6 +28,8 @@ class RunSettings:
         share: Whether processes of one account on this machine share what is declared.
         backoff_initial: The longest first wait between tries, seconds.
         backoff_max: The longest wait between tries, seconds.
+        stream: Whether answers are sent in pieces where the provider can.
+        idle_timeout: Seconds in which something of a streamed answer has to come.
         hedge: Whether requests whose answer is late at the end of a run are sent once more.
         dedupe: Whether equal requests of a file are sent once.
         batch_size: How many embeddings go in one HTTP request at most; a provider may take fewer.
@@ -45,6 +47,8 @@ class RunSettings:
     share: bool = True
     backoff_initial: float = 0.5
     backoff_max: float = 60.0
+    stream: bool = False
+    idle_timeout: float = 60.0
     hedge: bool = False
     dedupe: bool = False
     repeat: int = 1
@@ -61,9 +65,10 @@ class RunSettings:
         for name in ("max_tries", "repeat", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if not isinstance(self.hedge, bool):
-            raise ConfigError(f"hedge: expected true or false, got {self.hedge!r}")
-        for name in ("timeout", "max_wait", "backoff_initial", "backoff_max"):
+        for name in ("hedge", "stream"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        for name in ("timeout", "idle_timeout", "max_wait", "backoff_initial", "backoff_max"):
             if not 0 < getattr(self, name) < inf:
                 raise ConfigError(f"{name}: expected seconds above 0, got {getattr(self, name)!r}")
 
@@ -124,6 +129,8 @@ def read_run(section: Section, settings: RunSettings) -> RunSettings:
         "fallback_on": section.names("fallback_on"),
         "backoff_initial": backoff.duration("initial"),
         "backoff_max": backoff.duration("max"),
+        "stream": section.take("stream", bool),
+        "idle_timeout": section.duration("idle_timeout"),
         "hedge": section.take("hedge", bool),
         "dedupe": section.take("dedupe", bool),
         "repeat": section.take("repeat", int),
@@ -149,7 +156,7 @@ def default_cache(environment: Mapping[str, str]) -> Path:
 
 
 def run_from_environment(settings: RunSettings, environment: Mapping[str, str]) -> RunSettings:
-    """Read `BRIMLINE_TIMEOUT`, `_MAX_WAIT`, `_MAX_TRIES` and `_SHARE` over `settings`."""
+    """Read `BRIMLINE_TIMEOUT`, `_IDLE_TIMEOUT`, `_MAX_WAIT`, `_MAX_TRIES` and `_SHARE` over `settings`."""
     for name, read in _VARIABLES.items():
         variable = f"BRIMLINE_{name.upper()}"
         text = environment.get(variable, "").strip()
@@ -184,6 +191,7 @@ def _truth(text: str) -> bool:
 
 _VARIABLES: dict[str, Callable[[str], Any]] = {
     "timeout": parse_duration,
+    "idle_timeout": parse_duration,
     "max_wait": parse_duration,
     "max_tries": _whole,
     "share": _truth,

@@ -129,7 +129,7 @@ class Dispatcher(Scheduler):
         ticket = attempt.ticket
         endpoint = attempt.route.scope.key.endpoint
         consequence = CONSEQUENCES[fault.kind]
-        self._settle(attempt, None if consequence.billed else Usage())
+        self._settle(attempt, None if consequence.billed or attempt.is_heard else Usage())
         hopeless, when = fault if consequence.stops else None, now
         if consequence.reach is Reach.ENDPOINT:
             hopeless = self._endpoint_failed(now, attempt, fault)
@@ -141,6 +141,10 @@ class Dispatcher(Scheduler):
             return self._stop(now, attempt, hopeless, consequence.reach, is_left=is_left)
         if is_left:
             return LeftToRival(ticket, fault)
+        if attempt.is_heard:
+            ticket.served_by = attempt.route.model
+            ticket.clock(attempt.started, now)
+            return self._finish(ticket, fault)
         is_outage = consequence.reach is Reach.ENDPOINT and self._health[endpoint].breaker.is_open
         if is_outage or not consequence.counts:
             return self._again(now, ticket, fault, when)
@@ -212,7 +216,11 @@ class Dispatcher(Scheduler):
             if gone := [route for route in lane.routes if _concerns(reach, own, route)]:
                 lanes.append(lane)
                 tickets += self._shut(lane, gone, what, fault)
-        verdict = None if is_left else self._again(now, ticket, fault, now)
+        verdict: Verdict | None = None
+        if attempt.is_heard:  # it goes nowhere else
+            verdict = Stopped(what, fault, (ticket,))
+        elif not is_left:
+            verdict = self._again(now, ticket, fault, now)
         if not lanes:
             return verdict or LeftToRival(ticket, fault)
         if verdict is not None and not isinstance(verdict, TryAgain):

@@ -168,11 +168,12 @@ class Attempt:
         is_hedge: Whether it was started beside one that is late.
         rival: The other attempt in flight for the same exchange, or None.
         beaten: Whether its rival has been answered: it does not matter any more but for the bill.
+        is_heard: Whether somebody has been told a part of its answer; then no other attempt may tell it anew.
     """
 
     __slots__ = (
-        "adverts", "beaten", "departed", "ended", "is_hedge", "number", "permit", "probe", "rival", "route", "started",
-        "ticket",
+        "adverts", "beaten", "departed", "ended", "is_heard", "is_hedge", "number", "permit", "probe", "rival", "route",
+        "started", "ticket",
     )  # fmt: skip
 
     def __init__(self, ticket: Ticket, route: Route, permit: Permit, *, started: int, probe: bool) -> None:
@@ -186,6 +187,7 @@ class Attempt:
         self.ended = False
         self.adverts: tuple[Advert, ...] = ()
         self.is_hedge = False
+        self.is_heard = False
         self.rival: Attempt | None = None
         self.beaten = False
 

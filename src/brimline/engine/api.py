@@ -48,6 +48,8 @@ def run(  # noqa: PLR0913  each is an option of its own
     max_wait: float | None = None,
     fallback: Sequence[str] | None = None,
     hedge: bool | None = None,
+    stream: bool | None = None,
+    idle_timeout: float | None = None,
     share: bool | None = None,
     deadline: float | None = None,
     limit: int | None = None,
@@ -89,6 +91,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         fallback: Model references to which requests go on in order that cannot be answered, as where a filter or an
             endpoint's end is in the way.
         hedge: At the end, send a request once more whose answer is late; both are paid for (False).
+        stream: Have every answer sent in pieces, so that one that stalls is noticed early (False).
+        idle_timeout: Seconds in which something of a streamed answer has to come (60).
         share: Whether other processes of this account on this machine share the declared limits (yes).
         deadline: Seconds for the run; then nothing more is sent.
         limit: Send at most so many requests.
@@ -122,6 +126,8 @@ def run(  # noqa: PLR0913  each is an option of its own
         fallback=fallback,
         hedge=hedge,
         batch_size=batch_size,
+        stream=stream,
+        idle_timeout=idle_timeout,
         cache=cache,
         cache_size=cache_size,
         share=share,

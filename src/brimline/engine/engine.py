@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from brimline.config import Config, Endpoint, LimitRule, Place, load_config
 from brimline.config.run import read_fallback, read_kinds
@@ -18,13 +18,15 @@ from brimline.core.quota import parse_quotas
 from brimline.core.route import Way
 from brimline.data.shape import Schema
 from brimline.engine.callables import CallableEndpoint, Function, find_function
+from brimline.engine.deltas import DeltaStream
 from brimline.engine.live import LiveEndpoint
 from brimline.engine.progress import Progress, progress_of
 from brimline.engine.pump import Pump, Restore
 from brimline.engine.run import Run
 from brimline.engine.sharing import Account
 from brimline.engine.simulator import SimulatorProcess
-from brimline.engine.stream import Item, Maker, Requests, ask_one, numbered
+from brimline.engine.stream import Item, Maker, Requests, ask_one, ask_streamed, numbered
+from brimline.engine.streamed import Listener, Streaming
 from brimline.engine.wire import WireEndpoint, open_transport
 from brimline.errors import ConfigError, UsageError
 from brimline.providers import find_provider
@@ -58,6 +60,8 @@ class Engine:
         fallback_on: For which kinds of faults they do (all but `invalid_request`).
         hedge: At the end of a run or stream, send a request once more whose answer is late; both are paid for (False).
         batch_size: How many embeddings go in one HTTP request at most (256); a provider may take fewer.
+        stream: Have every answer sent in pieces, so that one that stalls is noticed early (False).
+        idle_timeout: Seconds in which something of a streamed answer has to come (60).
         cache: Take answers from the cache and keep them there: True for the user's cache folder, or a folder.
         cache_size: Bytes that the cache may take, or a text like `500MB` (1GB).
         share: Whether other processes of this account on this machine share the declared limits (yes).
@@ -83,6 +87,8 @@ class Engine:
         fallback_on: Iterable[str] | None = None,
         hedge: bool | None = None,
         batch_size: int | None = None,
+        stream: bool | None = None,
+        idle_timeout: float | None = None,
         cache: bool | str | Path | None = None,
         cache_size: int | str | None = None,
         share: bool | None = None,
@@ -98,6 +104,8 @@ class Engine:
             "fallback_on": None if fallback_on is None else read_kinds(fallback_on),
             "hedge": hedge,
             "batch_size": batch_size,
+            "stream": stream,
+            "idle_timeout": idle_timeout,
             "cache": Path(cache).expanduser() if isinstance(cache, str) else cache,
             "cache_size": None if cache_size is None else parse_size(cache_size),
             "share": share,
@@ -202,7 +210,35 @@ class Engine:
         finally:
             await outcomes.aclose()
 
-    async def ask(
+    @overload
+    def ask(
+        self,
+        model: str,
+        prompt: Item,
+        *,
+        system: str | None = ...,
+        params: Mapping[str, Any] | None = ...,
+        embed: bool = ...,
+        schema: Schema | None = ...,
+        priority: int = ...,
+        timeout: float | None = ...,
+        stream: Literal[False] = ...,
+    ) -> Coroutine[Any, Any, Outcome]: ...
+
+    @overload
+    def ask(
+        self,
+        model: str,
+        prompt: Item,
+        *,
+        system: str | None = ...,
+        params: Mapping[str, Any] | None = ...,
+        priority: int = ...,
+        timeout: float | None = ...,
+        stream: Literal[True],
+    ) -> DeltaStream: ...
+
+    def ask(
         self,
         model: str,
         prompt: Item,
@@ -212,9 +248,17 @@ class Engine:
         embed: bool = False,
         schema: Schema | None = None,
         priority: int = Priority.HIGH,
-        timeout: float | None = None,  # noqa: ASYNC109  the outcome says that it expired, nothing is raised
-    ) -> Outcome:
+        timeout: float | None = None,  # the outcome says that it expired, nothing is raised
+        stream: bool = False,
+    ) -> Coroutine[Any, Any, Outcome] | DeltaStream:
         """Send one request and return its outcome; it goes before the rest of a quota's requests.
+
+        With `stream`, nothing is awaited: the answer is iterated over as it comes.
+
+            stream = engine.ask("openai/gpt-5-mini", "Tell me a story", stream=True)
+            async for delta in stream:
+                print(delta.text, end="")
+            outcome = await stream.outcome()
 
         Args:
             model: The model reference.
@@ -225,13 +269,14 @@ class Engine:
             schema: What the answer has to be like, as for `stream`.
             priority: Higher goes first.
             timeout: Seconds in all, waiting for the limits included; then it is `Failure(timeout)`.
+            stream: Whether to return the answer as a `DeltaStream`.
 
         Raises:
             UsageError: The engine is not open.
             ConfigError: The model's endpoint does not exist or lacks its key, or the schema is none.
         """
         maker = Maker(model, system, params, embed=embed, schema=schema, priority=priority)
-        return await ask_one(self, prompt, maker, timeout)
+        return ask_streamed(self, prompt, maker, timeout) if stream else ask_one(self, prompt, maker, timeout)
 
     def stats(self) -> Progress:
         """Return how everything that runs now stands."""
@@ -282,6 +327,17 @@ class Engine:
             number: Says which of equal requests one is, from 0; if not given they are counted as they come.
         """
         return None if self._cache is None else self._cache.recall(self.config, number)
+
+    def streaming(self, listener: Listener | None = None) -> Streaming | None:
+        """Return how a run streams its answers: if somebody listens, or all do."""
+        settings = self.config.run
+        return Streaming(settings.idle_timeout, listener) if listener is not None or settings.stream else None
+
+    def can_stream(self, model: str) -> bool:
+        """Whether all endpoints of a model with an open lane can send an answer in pieces."""
+        places = {self.config.resolve(member).name for member in self.config.members(model)}
+        made = [self._live[name] for name in places if name in self._live]
+        return all(each.done() and each.result().can_stream for each in made)
 
     def _check_open(self) -> None:
         if self._pump is None:

@@ -81,6 +81,7 @@ class Execution:
             watch=self._note,
             recall=recall,
             shapes=Shapes(self._options.schema),
+            streaming=engine.streaming(),
         )
         self._copied = 0
         self._count()

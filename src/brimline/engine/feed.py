@@ -92,6 +92,7 @@ class Feed:
             hedge=settings.hedge,
             recall=engine.recall(),
             shapes=maker.shapes,
+            streaming=engine.streaming(),
         )
         self.run.is_open = True
         pump.adopt(self.run)

@@ -62,6 +62,11 @@ class LiveEndpoint(ABC):
         log.error("attempt failed", extra={"request": attempt.ticket.request.id}, exc_info=error)
         return self._redacted(Fault(FaultKind.INTERNAL, f"{type(error).__name__}: {error}"))
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether it can send an answer in pieces."""
+        return False
+
     @abstractmethod
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
         """Send an attempt's exchange, call `departed` when it leaves, and return what came of it.

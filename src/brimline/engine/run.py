@@ -9,6 +9,7 @@ from brimline.core.lane import Attempt, Lane
 from brimline.core.steps import Final, NextTurn, Stopped
 from brimline.data.shape import Shapes
 from brimline.engine.meter import Meter
+from brimline.engine.streamed import Streaming
 from brimline.types import Fault, Outcome, Request, Response
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Run:
         watch: Called with each outcome once it is durable.
         recall: What it takes from the cache and gives to it, or None.
         shapes: What its answers have to be like, where requests have a schema.
+        streaming: How its answers are streamed, or None: they come whole.
 
     Attributes:
         lanes: Its lanes by model reference.
@@ -105,6 +107,7 @@ class Run:
         watch: Callable[[Outcome], None] | None = None,
         recall: "Recall | None" = None,
         shapes: Shapes | None = None,
+        streaming: Streaming | None = None,
     ) -> None:
         self.source = source
         self.sink = sink
@@ -113,6 +116,7 @@ class Run:
         self.watch = watch
         self.recall = recall
         self.shapes = shapes or Shapes()
+        self.streaming = streaming
         self.lanes: dict[str, Lane] = {}
         self.meters: dict[str, Meter] = {}
         self.stops: dict[str, Fault] = {}

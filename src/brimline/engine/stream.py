@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from brimline.core.lane import Lane
-from brimline.core.steps import Final, Stopped
+from brimline.core.steps import Final, NextTurn, Stopped
 from brimline.data.frames import Frame
 from brimline.data.key import request_key
 from brimline.data.media import Media
@@ -16,6 +16,7 @@ from brimline.data.recipe import Recipe
 from brimline.data.rows import Row, RowError
 from brimline.data.shape import Schema, Shapes, shape_of
 from brimline.data.template import Plain
+from brimline.engine.deltas import LEFT, DeltaStream, Relay
 from brimline.engine.feed import Feed
 from brimline.engine.run import Run, Sink
 from brimline.errors import ConfigError
@@ -166,11 +167,12 @@ def _key(request: Request) -> str:
 
 
 class One(Sink):
-    """One request and its outcome."""
+    """One request and its outcome; a relay hears of the answers that nobody was told in pieces."""
 
-    def __init__(self, request: Request, epoch: int) -> None:
+    def __init__(self, request: Request, epoch: int, relay: Relay | None = None) -> None:
         self._request: Request | None = request
         self._epoch = epoch
+        self._relay = relay
         self.outcome: Outcome | None = None
 
     async def pull(self, lane: Lane, room: int) -> list[Request] | None:  # noqa: ARG002
@@ -180,7 +182,16 @@ class One(Sink):
 
     async def keep(self, final: Final) -> None:
         """Note the outcome."""
+        self._tell(final.outcome.responses)
         self.outcome = final.outcome
+
+    async def keep_turn(self, turn: NextTurn) -> None:
+        """Tell of a finished turn."""
+        self._tell(turn.ticket.responses)
+
+    def _tell(self, responses: tuple[Response, ...]) -> None:
+        if self._relay is not None:
+            self._relay.complete(responses)
 
     async def give_up(self, stopped: Stopped) -> None:
         """Fail for the reason why it is given up."""
@@ -233,15 +244,27 @@ async def _open_results(path: Path) -> KeptResults:
         raise
 
 
-async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | None) -> Outcome:  # noqa: ASYNC109
-    """Send one request and return its outcome."""
+async def ask_one(
+    engine: "Engine",
+    item: Item,
+    maker: Maker,
+    timeout: float | None,  # noqa: ASYNC109
+    relay: Relay | None = None,
+) -> Outcome:
+    """Send one request and return its outcome; a relay is told the pieces of its answer."""
     made = maker.make(item, 0)
     if isinstance(made, Failure):
         return maker.unwrap(made)[1]
-    one = One(made, engine.pump.clock.epoch)
+    one = One(made, engine.pump.clock.epoch, relay)
     longest = engine.config.run.timeout
-    recall = engine.recall(lambda _: 0)
-    run = Run(one, one, timeout=min(timeout or longest, longest), recall=recall, shapes=maker.shapes)
+    run = Run(
+        one,
+        one,
+        timeout=min(timeout or longest, longest),
+        recall=engine.recall(lambda _: 0),
+        shapes=maker.shapes,
+        streaming=engine.streaming(relay),
+    )
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
@@ -260,3 +283,14 @@ async def ask_one(engine: "Engine", item: Item, maker: Maker, timeout: float | N
         assert lane.closed is not None
         return maker.unwrap(Failure(request=made, fault=lane.closed))[1]
     return maker.unwrap(one.outcome)[1]
+
+
+def ask_streamed(engine: "Engine", item: Item, maker: Maker, timeout: float | None) -> DeltaStream:
+    """Return the answer to one request as it comes; nothing is sent yet."""
+
+    def left() -> Failure:
+        made = maker.make(item, 0)
+        failure = made if isinstance(made, Failure) else Failure(request=made, fault=LEFT)
+        return cast(Failure, maker.unwrap(failure)[1])
+
+    return DeltaStream(lambda relay: ask_one(engine, item, maker, timeout, relay), left)

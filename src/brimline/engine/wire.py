@@ -6,10 +6,19 @@ from dataclasses import replace
 from brimline.core.lane import Attempt
 from brimline.data.media import MediaError, embed
 from brimline.engine.live import LiveEndpoint
+from brimline.engine.run import Run
 from brimline.engine.sharing import Account
-from brimline.providers import Provider, SigningProvider
-from brimline.transport import HttpTransport, SignedTransport, TokenTransport, Transport, is_google
-from brimline.types import Fault, FaultKind, Response, Secret
+from brimline.engine.streamed import StreamedExchange
+from brimline.providers import Provider, SigningProvider, StreamingProvider
+from brimline.transport import (
+    HttpTransport,
+    SignedTransport,
+    StreamingTransport,
+    TokenTransport,
+    Transport,
+    is_google,
+)
+from brimline.types import Fault, FaultKind, Operation, Response, Secret
 
 
 class WireEndpoint(LiveEndpoint):
@@ -29,18 +38,34 @@ class WireEndpoint(LiveEndpoint):
         self.provider = provider
         self.bundle = getattr(provider, "BUNDLE", 1)
         self._transport = transport
+        self._ways: tuple[StreamingProvider, StreamingTransport] | None = None
+        if isinstance(provider, StreamingProvider) and isinstance(transport, StreamingTransport):
+            self._ways = provider, transport
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether its dialect can send an answer in pieces."""
+        return self._ways is not None
 
     async def _send(self, attempt: Attempt, departed: Callable[[], None]) -> Response | Fault:
         request, responses = attempt.exchange
         problem = self.provider.problem(request)
         if problem is not None:
             return Fault(FaultKind.INVALID_REQUEST, problem)
+        run: Run = attempt.ticket.lane.run
+        streaming, ways = run.streaming, self._ways
+        if request.operation is Operation.EMBEDDING:
+            streaming = None
         try:
             if request.media:
                 request = replace(request, messages=embed(request.messages, request.media))
-            encoded = self.provider.encode(request, responses)
+            encode = self.provider.encode if streaming is None or ways is None else ways[0].encode_stream
+            encoded = encode(request, responses)
         except (MediaError, TypeError, ValueError) as error:
             return Fault(FaultKind.INVALID_REQUEST, f"it cannot be sent: {error}")
+        if streaming is not None and ways is not None:
+            exchange = StreamedExchange(attempt, request, ways[0], streaming)
+            return await exchange.perform(encoded, ways[1], departed)
         reply = await self._transport.send(encoded, departed)
         if isinstance(reply, Fault):
             return reply

@@ -89,9 +89,11 @@ class Failure(_Outcome):
         sent_at: When the final attempt was sent, Unix nanoseconds, or None if nothing was.
         latency: Seconds the final attempt took, or None if nothing was sent.
         served_by: The model reference that the final attempt went to, or None if nothing was sent.
+        partial: What had been handed out of a streamed answer that broke off; it is not tried again then.
     """
 
     fault: Fault
+    partial: str = ""
     ok: Literal[False] = False
 
     @property

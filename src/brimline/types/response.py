@@ -61,11 +61,14 @@ class Response:
         reasoning: What the model thought before it answered, where the provider shows it.
         logprobs: Log probabilities as the provider wrote them, or None.
         embeddings: One vector for each text that was embedded; an `array('f')` where the provider sent 32-bit floats.
-        raw: The body of the reply, byte for byte; empty where the reply was for other requests, too.
+        raw: The body of the reply, byte for byte; of a streamed answer all that came until its end; empty where the
+            reply was for other requests, too.
         document: Where the request has a schema, the JSON in the text, which follows it: all of the text unless something
             stands around it. A list where the request asked for several answers.
         rejection: Where the request has a schema, why the text does not follow it; then the next response is that to the
             same turn, asked again.
+        time_to_first_token: Seconds from sending to the first piece of a streamed answer; None: it was not streamed.
+        time_per_output_token: Seconds from one token of a streamed answer to the next, on average, or None.
     """
 
     text: str | list[str]
@@ -80,6 +83,8 @@ class Response:
     raw: bytes = b""
     document: str | list[str] | None = None
     rejection: Rejection | None = None
+    time_to_first_token: float | None = None
+    time_per_output_token: float | None = None
 
     @property
     def is_repaired(self) -> bool:
@@ -89,14 +94,16 @@ class Response:
 
 @dataclass(slots=True)
 class Delta:
-    """A piece of an answer, as it comes.
+    """A piece of an answer, as it comes. One without text says only that the answer goes on, as with a tool call.
 
     Attributes:
         text: The next piece of the answer.
         reasoning: The next piece of what the model thinks.
         choice: Which answer goes on, where the request asked for several; from 0.
+        turn: Which exchange of a conversation it answers, from 0; providers leave that to the engine.
     """
 
     text: str = ""
     reasoning: str = ""
     choice: int = 0
+    turn: int = 0
