@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from brimline.cli.display.lines import limiting, line
-from brimline.cli.text import clean, plural, span
+from brimline.cli.text import clean, pace, plural, span
 from brimline.core.faults import CONSEQUENCES
 from brimline.engine.progress import ModelProgress, Progress
 from brimline.engine.remote import look
@@ -110,6 +110,8 @@ def _model(model: ModelProgress) -> Iterator[str]:
         yield f"{_used(model.tokens, model.tokens_allowed)} tokens"
     if model.p50 is not None and model.p95 is not None:
         yield f"p50 {model.p50:.2f} s, p95 {model.p95:.2f} s"
+    if said := pace(model.first_token, model.per_token):
+        yield said
     for count, what in ((model.refused, "refused"), (model.retried, "retried"), (model.failed, "failed")):
         if count:
             yield f"{count:,} {what}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from brimline.cli.text import plural, span
+from brimline.cli.text import pace, plural, span
 from brimline.engine.options import RunOptions
 from brimline.engine.report import ModelReport, Report, StopReason
 from brimline.types import FaultKind
@@ -58,6 +58,8 @@ def _model(model: ModelReport) -> str:
         parts.append(f"{model.retried:,} retried")
     if model.p50 is not None and model.p95 is not None:
         parts.append(f"p50 {model.p50:.2f} s, p95 {model.p95:.2f} s")
+    if said := pace(model.first_token_p50, model.per_token_p50):
+        parts.append(said)
     return ", ".join(parts)
 
 

@@ -25,6 +25,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def pace(first_token: float | None, per_token: float | None) -> str:
+    """Say how fast answers come; empty if they were not streamed."""
+    parts = [] if first_token is None else [f"first token {first_token:.2f} s"]
+    if per_token is not None:
+        parts.append(f"{per_token * 1e3:.3g} ms a token")
+    return ", ".join(parts)
+
+
 def span(seconds: float | None) -> str:
     """Return a span of time as people say it: 45 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None:

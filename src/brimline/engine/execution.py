@@ -198,6 +198,7 @@ class Execution:
         self._run.is_open = True
         for model in self._totals:
             await self._engine.open_lane(self._run, model, self._restorer, self._asked(model))
+        self._note_whole()
         self._engine.pump.spawn(self._run, self._pay_out())
         await self._run.done.wait()
 
@@ -208,6 +209,15 @@ class Execution:
         except InputError:  # it was changed; whoever reads it to be sent says so
             return Operation.CHAT
         return request.operation
+
+    def _note_whole(self) -> None:
+        """Say which answers come whole although all should be streamed."""
+        if self._run.streaming is not None:
+            names = [model for model in self._totals if not self._engine.can_stream(model)]
+            if names:
+                self._prepared.notices.append(
+                    f"{', '.join(names)}: answers cannot be streamed and come whole"
+                )
 
     async def _pay_out(self) -> None:
         """Give duplicates what is on file; only after that the run may be done."""

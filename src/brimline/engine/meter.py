@@ -13,17 +13,22 @@ _FLOOR = 0.001
 
 
 class Latencies:
-    """Quantiles of latencies, exact to 5%, in constant memory."""
+    """Quantiles of latencies, exact to 5%, in constant memory.
 
-    __slots__ = ("_counts", "_total")
+    Args:
+        floor: The shortest that is told apart, seconds.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_counts", "_floor", "_total")
+
+    def __init__(self, floor: float = _FLOOR) -> None:
+        self._floor = floor
         self._counts: dict[int, int] = {}
         self._total = 0
 
     def add(self, latency: float) -> None:
         """Count a latency, seconds."""
-        bucket = int(math.log(max(latency, _FLOOR) / _FLOOR) / _STEP)
+        bucket = int(math.log(max(latency, self._floor) / self._floor) / _STEP)
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         self._total += 1
 
@@ -33,7 +38,7 @@ class Latencies:
         for bucket in sorted(self._counts):
             left -= self._counts[bucket]
             if left <= 0:
-                return _FLOOR * math.exp(_STEP * (bucket + 0.5))
+                return self._floor * math.exp(_STEP * (bucket + 0.5))
         return None
 
 
@@ -91,13 +96,15 @@ class Meter:
         first_at: When the first attempt started, ns, or None.
         last_at: When the last attempt started, ns.
         latencies: How long attempts took that were answered.
+        first_tokens: How long it took until streamed answers began.
+        paces: How long a token of a streamed answer took.
         flow: The last minute.
         routes: The counters of each of its routes, by model reference, where it has several.
     """
 
     __slots__ = (
-        "attempts", "cached", "duplicates", "failed", "first_at", "flow", "hedged", "in_flight", "last_at", "latencies", "ok",
-        "refused", "retried", "routes", "tokens",
+        "attempts", "cached", "duplicates", "failed", "first_at", "first_tokens", "flow", "hedged", "in_flight", "last_at",
+        "latencies", "ok", "paces", "refused", "retried", "routes", "tokens",
     )  # fmt: skip
 
     def __init__(self, routes: Iterable[str] = ()) -> None:
@@ -115,6 +122,8 @@ class Meter:
         self.first_at: int | None = None
         self.last_at = 0
         self.latencies = Latencies()
+        self.first_tokens = Latencies()
+        self.paces = Latencies(_FLOOR / 1000)
         self.flow = Flow()
 
     def started(self, now: int, *, is_hedge: bool = False) -> None:
@@ -133,6 +142,10 @@ class Meter:
         if isinstance(result, Fault):
             return
         self.latencies.add((now - started) / SECOND)
+        if result.time_to_first_token is not None:
+            self.first_tokens.add(result.time_to_first_token)
+        if result.time_per_output_token is not None:
+            self.paces.add(result.time_per_output_token)
         usage = result.usage
         if usage is not None:
             tokens = self.tokens

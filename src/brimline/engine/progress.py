@@ -59,6 +59,8 @@ class ModelProgress:
         tokens_allowed: As many as the declared limits allowed in that minute, or None.
         p50: Median seconds of an answered attempt, or None.
         p95: Seconds that 95% of them do not exceed, or None.
+        first_token: Median seconds until a streamed answer began, or None.
+        per_token: Median seconds that a token of a streamed answer took, or None.
         retried: Attempts that failed and were tried again.
         refused: Attempts refused for a rate limit.
         limits: What is declared, advertised and learned, and how much of it is used now.
@@ -88,6 +90,8 @@ class ModelProgress:
     left: int | None
     eta: float | None
     routes: tuple[RouteProgress, ...] = ()
+    first_token: float | None = None
+    per_token: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +212,8 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
         tokens_allowed=allowed(lane.stages[0].members, Dimension.TOKENS, elapsed),
         p50=meter.latencies.quantile(0.5),
         p95=meter.latencies.quantile(0.95),
+        first_token=meter.first_tokens.quantile(0.5),
+        per_token=meter.paces.quantile(0.5),
         retried=meter.retried,
         refused=meter.refused,
         limits=() if meter.routes else views(lane.scope.limits, now),

@@ -49,6 +49,10 @@ class ModelReport:
         cached: Requests whose answer came from the cache.
         duplicates: Requests that got the outcome of an equal one.
         routes: What came of each member of its pool and of each fallback, where it has any; these are parts of it.
+        first_token_p50: Median seconds until a streamed answer began, or None.
+        first_token_p95: Seconds that 95% of them do not exceed, or None.
+        per_token_p50: Median seconds that a token of a streamed answer took, or None.
+        per_token_p95: Seconds that 95% of them do not exceed, or None.
     """
 
     model: str
@@ -66,6 +70,10 @@ class ModelReport:
     cached: int = 0
     duplicates: int = 0
     routes: tuple["ModelReport", ...] = ()
+    first_token_p50: float | None = None
+    first_token_p95: float | None = None
+    per_token_p50: float | None = None
+    per_token_p95: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,4 +179,8 @@ def _report(
         cached=meter.cached,
         duplicates=meter.duplicates,
         routes=parts,
+        first_token_p50=meter.first_tokens.quantile(0.5),
+        first_token_p95=meter.first_tokens.quantile(0.95),
+        per_token_p50=meter.paces.quantile(0.5),
+        per_token_p95=meter.paces.quantile(0.95),
     )

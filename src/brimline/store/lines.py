@@ -14,6 +14,7 @@ import msgspec
 
 from brimline.store.answers import answers, repairs
 from brimline.store.attempts import name_request
+from brimline.store.completion import completion
 from brimline.store.floats import packed, short_floats
 from brimline.types import Failure, Operation, Outcome, Request, Response, Success, Usage
 
@@ -35,6 +36,8 @@ FIELDS = (
     "request_id",
     "timestamp_sent",
     "latency_s",
+    "time_to_first_token_s",
+    "time_per_output_token_s",
     "attempts",
     "key",
     "cached",
@@ -44,8 +47,9 @@ FIELDS = (
 """Members that a line adds to a row, beside `id` and `model`."""
 
 _RESERVED = {"id", "model", *FIELDS}
+_PACE = {"time_to_first_token_s", "time_per_output_token_s"}
 _SOMETIMES = {
-    "repeat", "partial_response", "repaired", "raw_text", "tool_calls", "served_by", "cached", "duplicate",
+    "repeat", "partial_response", "repaired", "raw_text", "tool_calls", "served_by", "cached", "duplicate", *_PACE,
 }  # fmt: skip
 """Members that a line has only if there is something in them; an input's own never stands in their place."""
 
@@ -93,6 +97,7 @@ def batch_line(outcome: Outcome) -> bytes:
         }
         | _repeat(request)
         | _served_by(outcome)
+        | _pace(outcome)
         | ({"cached": True} if outcome.cached else {}),
     }
     return _encode(line) + b"\n"
@@ -114,10 +119,11 @@ def copied_line(line: bytes, columns: Mapping[str, Any], request: Request) -> by
     """Return the line of a request that was not sent, since an equal one was: `line` is what came of that one."""
     written = msgspec.json.decode(line)
     if "custom_id" in written and "brimline" in written:
-        written["brimline"].pop("cached", None)
+        for name in ("cached", *_PACE):
+            written["brimline"].pop(name, None)
         return _batch_copy(written, request, attempts=0, duplicate=True)
     findings = _recorded(written) | _UNSENT | {"duplicate": True}
-    ordered = {name: findings[name] for name in FIELDS if name in findings and name != "cached"}
+    ordered = {name: findings[name] for name in FIELDS if name in findings and name not in {"cached", *_PACE}}
     return _encode(_merge(columns, identity(request) | ordered)) + b"\n"
 
 
@@ -165,7 +171,7 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
         line = {"response": None, "embedding": _vector(last)}
     else:
         line = {"response": answers(outcome.request, responses) if isinstance(outcome, Success) else None}
-    if isinstance(outcome, Failure) and responses and (partial := answers(outcome.request, responses)):
+    if isinstance(outcome, Failure) and (partial := _partial(outcome)):
         line["partial_response"] = partial
     if outcome.request.schema is not None:
         line |= repairs(outcome)
@@ -182,6 +188,7 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
         "request_id": last.request_id if last else None,
         "timestamp_sent": _timestamp(outcome.sent_at),
         "latency_s": None if outcome.latency is None else round(outcome.latency, 6),
+        **_pace(outcome),
         "attempts": outcome.attempts,
         "key": outcome.request.key,
     }
@@ -195,6 +202,26 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
 def _vector(response: Response | None) -> Any:
     """Return the vector of the text."""
     return None if response is None else short_floats(response.embeddings[0])
+
+
+def _partial(failure: Failure) -> Any:
+    """Return what was answered of a conversation, and what was heard of an answer that broke off; or nothing."""
+    answered = answers(failure.request, failure.responses) if failure.responses else None
+    if not failure.partial:
+        return answered
+    return [*(answered or ()), failure.partial] if failure.request.turns > 1 else failure.partial
+
+
+def _pace(outcome: Outcome) -> dict[str, float | None]:
+    """Return how fast a streamed answer came: of a conversation when the first began, and the mean of all."""
+    responses = () if outcome.cached else outcome.responses
+    if not responses or responses[0].time_to_first_token is None:
+        return {}
+    paces = [pace for response in responses if (pace := response.time_per_output_token) is not None]
+    return {
+        "time_to_first_token_s": round(responses[0].time_to_first_token, 6),
+        "time_per_output_token_s": round(sum(paces) / len(paces), 6) if paces else None,
+    }
 
 
 def _error(failure: Failure) -> dict[str, Any]:
@@ -266,7 +293,12 @@ def _batch_id(request: Request) -> str:
 
 
 def _batch_response(request: Request, response: Response) -> dict[str, Any]:
-    body = _list(request, response) if request.operation is Operation.EMBEDDING else _body(response)
+    if request.operation is Operation.EMBEDDING:
+        body = _list(request, response)
+    elif response.time_to_first_token is not None:
+        body = completion(response)
+    else:
+        body = _body(response)
     return {"status_code": 200, "request_id": response.request_id or "", "body": body}
 
 
