@@ -26,6 +26,7 @@ COMMANDS = {
     "score": ("brimline.cli.score", "Score the answers in results: exact, numeric, regex, a function, ..."),
     "compare": ("brimline.cli.compare", "Compare what several results say of the same rows."),
     "media": ("brimline.cli.media", "Keep files at Gemini that are too large to go with every request."),
+    "ask": ("brimline.cli.ask", "Ask one question; with --stream the answer is printed as it comes."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),
     "serve-local": ("brimline.cli.serve_local", "Serve a model of your own, OpenAI-compatible."),

@@ -238,7 +238,7 @@ class Engine:
         stream: Literal[True],
     ) -> DeltaStream: ...
 
-    def ask(
+    def ask(  # noqa: PLR0913  each is an option of its own
         self,
         model: str,
         prompt: Item,
