@@ -27,6 +27,7 @@ CASES = (
     "decoding",
     "leaving",
     "journal",
+    "streaming",
     "overhead",
     "embeddings",
     "memory",

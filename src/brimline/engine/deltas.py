@@ -46,10 +46,9 @@ class Relay:
         """Hand over pieces of the answer to an exchange, from 0."""
         self.is_heard = True
         self._told = turn + 1
-        for delta in deltas:
-            if not delta.choice:
-                self._texts.append(delta.text)
-            if turn:
+        self._texts += [delta.text for delta in deltas if not delta.choice]
+        if turn:
+            for delta in deltas:
                 delta.turn = turn
         self._deltas += deltas
         _wake(self._taker)

@@ -40,11 +40,12 @@ class Patience:
         if is_ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def begin(self) -> None:
-        """Count from now, as something has come."""
-        self._since = self._loop.time()
+    def begin(self) -> float:
+        """Count from now, as something has come; return what time it is."""
+        self._since = now = self._loop.time()
         if self._timer is None:
             self._look()
+        return now
 
     def rest(self) -> None:
         """Do not count, until it begins anew."""

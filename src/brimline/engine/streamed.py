@@ -1,6 +1,5 @@
 """A streamed exchange: an answer that is read as it comes, and what it took to come."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -60,7 +59,6 @@ class StreamedExchange:
         self._provider = provider
         self._streaming = streaming
         self._patience = Patience(streaming.idle)
-        self._now = asyncio.get_running_loop().time
         self._left_at = 0.0
         self._first_at: float | None = None
         self._last_at = 0.0
@@ -74,8 +72,7 @@ class StreamedExchange:
 
         def leave() -> None:
             departed()
-            self._left_at = self._now()
-            self._patience.begin()
+            self._left_at = self._patience.begin()
 
         try:
             with self._patience:
@@ -115,11 +112,13 @@ class StreamedExchange:
                 return data
             if not data:
                 return None
-            patience.begin()
+            now = patience.begin()
             deltas = reader.feed(data)
             if not deltas:
                 continue
-            self._note(deltas)
+            self._last_at = now
+            if self._first_at is None:
+                self._begin(now, deltas[0])
             if listener is not None:
                 self._attempt.is_heard = True
                 listener.put(turn, deltas)
@@ -129,13 +128,10 @@ class StreamedExchange:
                     patience.begin()
         return None
 
-    def _note(self, deltas: list[Delta]) -> None:
-        """Take the time."""
-        self._last_at = self._now()
-        if self._first_at is None:
-            self._first_at = self._last_at
-            self._thinks_aloud = bool(deltas[0].reasoning)
-            self._awaited = "the rest of its answer"
+    def _begin(self, now: float, first: Delta) -> None:
+        self._first_at = now
+        self._thinks_aloud = bool(first.reasoning)
+        self._awaited = "the rest of its answer"
 
     def _timed(self, result: Response | Fault) -> Response | Fault:
         """Add to a streamed answer what it took."""

@@ -23,7 +23,7 @@ DONE = b"[DONE]"
 _encode = msgspec.json.Encoder().encode
 
 
-class _Piece(msgspec.Struct):
+class _Piece(msgspec.Struct, gc=False):
     content: Any = None
     refusal: Any = None
     reasoning_content: Any = None
@@ -32,7 +32,7 @@ class _Piece(msgspec.Struct):
     function_call: Any = None
 
 
-class _ChunkChoice(msgspec.Struct):
+class _ChunkChoice(msgspec.Struct, gc=False):
     index: Any = 0
     delta: _Piece | None = None
     text: Any = None
@@ -40,7 +40,7 @@ class _ChunkChoice(msgspec.Struct):
     finish_reason: Any = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_ChunkChoice] | None = None
     usage: Any = None
     error: Any = None
