@@ -108,8 +108,10 @@ def test_every_file_that_the_architecture_names_exists():
 
 
 def test_the_command_line_page_has_every_option():
+    from brimline.cli import ask
     from brimline.cli.run import command
 
     page = (ROOT / "docs" / "command-line.md").read_text()
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    options |= {option for parameter in ask.command.params for option in parameter.opts if "--" in option}
     assert [option for option in sorted(options) if option not in page] == ["--quiet", "--verbose"]

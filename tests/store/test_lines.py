@@ -18,7 +18,7 @@ from brimline.store.lines import (
     read_line,
     result_line,
 )
-from brimline.types import FaultKind, Rejection, Usage
+from brimline.types import Failure, Fault, FaultKind, Rejection, Request, Response, Success, Usage
 from tests.store.outcomes import failure, key_of, request, response, success
 
 KEY = key_of(("lab/x", "hi"))
@@ -430,3 +430,35 @@ def test_a_line_says_which_of_several_answers_it_is(row, repeat, batch):
 def test_what_is_no_number_of_an_answer_is_not_taken_for_one(repeat):
     line = json.dumps({"key": KEY, "status": "ok", "id": 0, "model": "lab/x", "repeat": repeat})
     assert read_line(line.encode()).sample == 0
+
+
+# Streamed answers.
+
+
+def test_a_streamed_answer_says_how_fast_it_came():
+    answer = Response(text="a", time_to_first_token=0.25, time_per_output_token=0.01, raw=b"data: {}\n\n")
+    asked = Request(id=0, model="lab/x", messages=())
+    sent = Success(request=asked, responses=(answer,), attempts=1, sent_at=1, latency=1.0)
+    line = json.loads(result_line({}, sent, raw=True))
+    assert (line["time_to_first_token_s"], line["time_per_output_token_s"]) == (0.25, 0.01)
+    assert line["raw"] == ["data: {}\n\n"], "the bytes as they came"
+    again = json.loads(result_line({}, Success(request=asked, responses=(answer,))))
+    assert "time_to_first_token_s" not in again, "from the cache nothing came"
+    copy = json.loads(copied_line(result_line({}, sent), {}, asked))
+    assert "time_to_first_token_s" not in copy
+    body = json.loads(batch_line(sent))["response"]["body"]
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": "a"}, (
+        "a whole one, however it came"
+    )
+
+
+def test_what_was_heard_of_an_answer_that_broke_off_is_kept():
+    fault = Fault(FaultKind.CONNECTION, "gone")
+    asked = Request(id=0, model="lab/x", messages=())
+    assert (
+        json.loads(result_line({}, Failure(request=asked, fault=fault, partial="Once")))["partial_response"]
+        == "Once"
+    )
+    talk = Request(id=0, model="lab/x", messages=(), follow_ups=("and?",))
+    failed = Failure(request=talk, fault=fault, responses=(Response(text="a"),), partial="b")
+    assert json.loads(result_line({}, failed))["partial_response"] == ["a", "b"]
