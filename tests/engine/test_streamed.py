@@ -90,6 +90,16 @@ async def test_after_the_first_piece_a_fault_is_final(last, kind):
         assert engine.stats().models == ()
 
 
+@pytest.mark.parametrize("code", [401, 500])
+async def test_what_was_heard_does_not_go_on_elsewhere(code):
+    far = ScriptedEndpoint()
+    brook = Brook([(1.0, piece("Once")), (1.0, event(error={"message": "no", "code": code}))])
+    async with engine_over(brook, far, fallback=["far/a"], max_tries=1) as engine:
+        stream = engine.ask("lab/a", "hello", stream=True)
+        assert [text for _, text in await heard(stream)] == ["Once"]
+        assert ((await stream.outcome()).partial, far.exchanges) == ("Once", [])
+
+
 async def test_leaving_early_cancels_it_and_closes_the_connection():
     brook = Brook(answer(*"abcdef"))
     async with engine_over(brook) as engine:
