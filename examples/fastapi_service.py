@@ -2,11 +2,12 @@
 
     uvicorn fastapi_service:app
 
-`POST /generate` answers one prompt, `POST /jobs` takes many and answers in the background, `GET /jobs/{id}` says how
+`POST /generate` answers one prompt, with `"stream": true` as server-sent events; `POST /jobs` takes many and answers in the background, `GET /jobs/{id}` says how
 they stand. Runs without a key: the model `sim/echo` starts the built-in simulator.
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 import brimline as bl
@@ -29,6 +31,7 @@ class Prompt(BaseModel):
 
     prompt: str = Field(min_length=1)
     system: str | None = None
+    stream: bool = False
     timeout: float = Field(default=60, gt=0, le=600)
 
 
@@ -61,17 +64,28 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(title="brimline", lifespan=lifespan)
 
 
-@app.post("/generate")
-async def generate(prompt: Prompt, request: Request) -> dict[str, object]:
+@app.post("/generate", response_model=None)
+async def generate(prompt: Prompt, request: Request) -> dict[str, object] | StreamingResponse:
     """Answer one prompt; it goes before those of the jobs."""
-    outcome = await request.app.state.engine.ask(
-        MODEL, prompt.prompt, system=prompt.system, timeout=prompt.timeout
-    )
+    engine: bl.Engine = request.app.state.engine
+    if prompt.stream:
+        return StreamingResponse(events(engine, prompt), media_type="text/event-stream")
+    outcome = await engine.ask(MODEL, prompt.prompt, system=prompt.system, timeout=prompt.timeout)
     if not outcome.ok:
         raise HTTPException(
             STATUS.get(outcome.fault.kind, 502), f"{outcome.fault.kind}: {outcome.fault.detail}"
         )
     return {"text": outcome.text, "attempts": outcome.attempts, "latency_s": outcome.latency}
+
+
+async def events(engine: bl.Engine, prompt: Prompt) -> AsyncIterator[str]:
+    """Yield an answer as it comes. A client that leaves ends it, and the request behind it."""
+    stream = engine.ask(MODEL, prompt.prompt, system=prompt.system, timeout=prompt.timeout, stream=True)
+    async for delta in stream:
+        yield f"data: {json.dumps({'text': delta.text})}\n\n"
+    outcome = await stream.outcome()
+    end = {"done": True} if outcome.ok else {"error": outcome.fault.kind, "detail": outcome.fault.detail}
+    yield f"data: {json.dumps(end)}\n\n"
 
 
 @app.post("/jobs", status_code=202)

@@ -39,6 +39,11 @@ def service(monkeypatch, tmp_path):
 def test_a_service_answers_and_works_in_the_background(service):
     answered = service.post("/generate", json={"prompt": "hello", "system": "be brief"})
     assert (answered.status_code, answered.json()["text"]) == (200, "echo: hello")
+    pieces = service.post("/generate", json={"prompt": "tell me more", "stream": True}).text.split("\n\n")
+    said = [json.loads(piece.removeprefix("data: ")) for piece in pieces if piece]
+    assert "".join(piece.get("text", "") for piece in said) == "echo: tell me more"
+    assert said[-1] == {"done": True}
+    assert len(said) > 2
     job = service.post("/jobs", json={"prompts": [f"question {n}" for n in range(50)]}).json()["id"]
     ends = time.monotonic() + 20
     while not (stands := service.get(f"/jobs/{job}").json())["is_over"]:

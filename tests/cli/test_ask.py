@@ -45,6 +45,16 @@ def test_the_text_is_printed_raw_where_it_is_piped(lab, cli):
         assert cli("ask", "lab/x", "-q", *how, "Say hi") == (0, "echo: Say hi\n", "")
 
 
+def test_an_answer_may_have_to_follow_a_schema(lab, cli, write):
+    lab()
+    write("n.json", '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}')
+    code, out, _ = cli("ask", "lab/x", "hi", "--schema", "n.json")
+    assert (code, [*json.loads(out)]) == (0, ["n"])
+    code, _, err = cli("ask", "lab/x", "hi", "--schema", "n.json", "--stream")
+    assert code == 2
+    assert "may be asked for again" in err
+
+
 def test_json_is_the_line_of_a_results_file(lab, cli):
     lab()
     _, out, _ = cli("ask", "lab/x", "hi", "--json", "--stream", "--system", "be nice", "-P", "temperature=0")

@@ -10,11 +10,12 @@ import click
 
 from brimline.cli.display import make_display
 from brimline.cli.display.lines import limiting
-from brimline.cli.options import PARAM, SPAN, make_config
+from brimline.cli.options import PARAM, SHAPE, SPAN, make_config
 from brimline.cli.printer import Printer
 from brimline.cli.summary import REMEDIES
 from brimline.cli.text import pace, plural, span
 from brimline.config import Config
+from brimline.data.shape import Shape
 from brimline.engine.engine import Engine
 from brimline.errors import UsageError
 from brimline.store.lines import result_line
@@ -51,6 +52,7 @@ CODES = {
     multiple=True,
     help="Generation parameter, JSON or else text; repeatable.",
 )
+@click.option("--schema", type=SHAPE, help="JSON schema that the answer has to follow; not with --stream.")
 @click.option("--json", "to_json", is_flag=True, help="Print the line of a results file instead of the text.")
 @click.option("--timeout", type=SPAN, help="Seconds in all, waiting for the limits included.")
 @click.option(
@@ -77,8 +79,13 @@ def command(**given: Any) -> int:
         given.pop("system"),
         dict(given.pop("params")),
         limit,
+        given.pop("schema"),
     )
     config = make_config(given)
+    if config.run.stream and question.has_schema:
+        raise UsageError(
+            "an answer that has to follow a schema is not printed as it comes: it may be asked for again"
+        )
     printer = Printer(sys.stdout)
     import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
 
@@ -108,14 +115,31 @@ class _Question:
         system: System message, or None.
         params: Generation parameters.
         limit: Seconds in all, or None.
+        schema: What the answer has to follow, or None.
     """
 
-    def __init__(
-        self, model: str, prompt: str, system: str | None, params: dict[str, Any], limit: float | None
+    def __init__(  # noqa: PLR0917  each is an option of its own
+        self,
+        model: str,
+        prompt: str,
+        system: str | None,
+        params: dict[str, Any],
+        limit: float | None,
+        schema: Shape | None,
     ) -> None:
         self.model = model
         self.prompt = prompt
-        self._options: dict[str, Any] = {"system": system, "params": params, "timeout": limit}
+        self._options: dict[str, Any] = {
+            "system": system,
+            "params": params,
+            "timeout": limit,
+            "schema": None if schema is None else schema.schema,
+        }
+
+    @property
+    def has_schema(self) -> bool:
+        """Whether the answer has to follow a schema."""
+        return self._options["schema"] is not None
 
     async def ask(self, config: Config, printer: Printer | None, say: Callable[[str], None]) -> Outcome:
         """Ask, print the text, and return the outcome."""

@@ -233,6 +233,7 @@ class Engine:
         *,
         system: str | None = ...,
         params: Mapping[str, Any] | None = ...,
+        schema: Schema | None = ...,
         priority: int = ...,
         timeout: float | None = ...,
         stream: Literal[True],
