@@ -68,7 +68,7 @@ def test_a_schema_is_a_file(tmp_path):
     [
         ("#### 18", 18), ("The total is $1,234.50.", 1234.5), (r"\boxed{-3}", -3), ("The answer is 7. It took 3 steps", 7),
         ("-5", -5), ("\u22125", -5), ("1/2", 0.5), ("1.2e3", 1200), ("no number", None), ("v2 of it", None), (".5", 0.5),
-        ("10%", 10), ("1,2 and 3", 3), ("#### eighteen, so 18", 18),
+        ("10%", 10), ("E0", None), ("-.5e1", -5), ("3.", 3), ("1,2 and 3", 3), ("#### eighteen, so 18", 18),
     ],
 )  # fmt: skip
 def test_the_number_that_a_text_comes_to(text, number):

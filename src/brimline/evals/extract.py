@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-_NUMBER = r"[-+\u2212]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+\u2212]?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _FOUND = re.compile(rf"(?<![\w.]){_NUMBER}(?=\D|$)")
 _FRACTION = re.compile(r"(?<![\w.])(-?\d+)\s*/\s*(\d+)(?![\w/])")
 _MARKED = (
@@ -83,4 +83,4 @@ def _numbers(text: str) -> list[float]:
     found = (
         match[0].replace("$", "").replace(",", "").replace("\u2212", "-") for match in _FOUND.finditer(text)
     )
-    return [float(digits) for digits in found if any(character.isdigit() for character in digits)]
+    return [float(digits) for digits in found]
