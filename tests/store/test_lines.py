@@ -462,3 +462,12 @@ def test_what_was_heard_of_an_answer_that_broke_off_is_kept():
     talk = Request(id=0, model="lab/x", messages=(), follow_ups=("and?",))
     failed = Failure(request=talk, fault=fault, responses=(Response(text="a"),), partial="b")
     assert json.loads(result_line({}, failed))["partial_response"] == ["a", "b"]
+
+
+def test_what_has_answered_is_named_where_that_is_not_what_was_asked():
+    for outcome in (success(served_by="lab/y"), failure(served_by="lab/y")):
+        line = json.loads(result_line({"served_by": "me"}, outcome))
+        assert (line["served_by"], line["input-served_by"]) == ("lab/y", "me")
+    assert "served_by" not in json.loads(result_line({}, success(served_by="lab/x")))
+    assert "served_by" not in json.loads(result_line({}, success()))
+    assert json.loads(batch_line(success(served_by="lab/y")))["brimline"]["served_by"] == "lab/y"
