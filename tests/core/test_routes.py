@@ -231,6 +231,7 @@ def test_an_endpoint_that_stops_hands_everything_to_the_fallback():
             desk.end(attempt)
     assert sorted(order) == [*range(10)]
     assert order[1:] == sorted(order[1:]), "in the order in which they came, but for what came back late"
+    assert desk.lane.entry.model == "fallback0/x", "what waits there is what the lane holds ready"
     desk.offer(3, first=10)
     assert desk.where() == {"b": 3}, "new ones begin there"
     assert desk.lane.closed is None
@@ -323,3 +324,21 @@ def test_a_hedge_goes_to_another_member():
     final = desk.end(hedge)
     assert final.outcome.served_by == "b/x"
     assert isinstance(desk.end(attempts[0]), LeftToRival)
+
+
+def test_what_a_member_left_to_its_sibling_is_its_own_when_that_stops():
+    desk = Desk([("a", "1k tokens/min"), ("b", "100k tokens/min", 1, 1)], count=2, size=3000)
+    (first,) = desk.starts()
+    assert first.route.model == "b/x"
+    verdict = desk.end(first, NO_KEY)
+    assert verdict.tickets == (first.ticket,), "nobody is left who can hold it"
+    (second,) = desk.starts()
+    assert second.route.model == "a/x"
+
+
+def test_a_lane_asks_for_more_when_what_it_held_is_given_up():
+    desk = Desk([("a", "", 1, 1)], [("b", "1k tokens/min")], count=6, size=3000, room=10)
+    (first,) = desk.starts()
+    verdict = desk.end(first, NO_KEY)
+    assert (len(verdict.tickets), verdict.spared) == (6, (desk.lane,))
+    assert desk.dispatcher.next(desk.now) == NeedRequests(desk.lane, 10)

@@ -312,8 +312,6 @@ class Lanes:
         if fallback is None:
             return self._finish(ticket, fault)
         ticket.fall(fallback, what, fault)
-        if fallback.stopped is not None:
-            return Stopped(*fallback.stopped, (ticket,))
         return self._admit(ticket, first=True)
 
     def _finish(self, ticket: Ticket, fault: Fault) -> Final:
