@@ -152,7 +152,7 @@ def run(  # noqa: PLR0913  each is an option of its own
         raw=raw,
     )
     settings = engine.config.run.updated({"dedupe": dedupe, "repeat": repeat}, "Python")
-    return _on_a_loop(lambda: _run(engine, replace(engine.config, run=settings), options, rows))
+    return on_a_loop(lambda: _run(engine, replace(engine.config, run=settings), options, rows))
 
 
 def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an option of its own
@@ -216,7 +216,7 @@ def map(  # noqa: A001, PLR0913  list in, list out, as the built-in; each is an 
     maker = Maker(model, system, params, embed=embed, schema=schema, keyed=results is not None)
     rows = rows_of(requests)
     items = rows if isinstance(rows, AsyncIterable) else [*rows]
-    return _on_a_loop(lambda: _map(engine, items, maker, deadline, results))
+    return on_a_loop(lambda: _map(engine, items, maker, deadline, results))
 
 
 def _rows_for(items: Any, output: str | PathLike[str] | None) -> tuple[Path, GivenRows | AsyncIterable[Any]]:
@@ -272,7 +272,7 @@ async def _map(
     return [outcomes[number] for number in range(len(items))]
 
 
-def _on_a_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def on_a_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work` to its end on a loop of our own; in a thread if this one has a running loop (a notebook)."""
     try:
         asyncio.get_running_loop()

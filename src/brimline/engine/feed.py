@@ -56,6 +56,7 @@ class Feed:
     Attributes:
         run: The run.
         error: What the iterable raised, or None. What it gave before is still sent.
+        known: How many outcomes were on file.
 
     Raises:
         UsageError: The engine is not open, or `items` is one item.
@@ -84,6 +85,7 @@ class Feed:
         self._is_left = False
         self._fault = Fault(FaultKind.CANCELLED, "nobody waits for it any more")
         self.error: BaseException | None = None
+        self.known = 0
         settings = engine.config.run
         self.run = Run(
             self,
@@ -135,6 +137,12 @@ class Feed:
             self._fault = Fault(FaultKind.CANCELLED, f"the deadline of {deadline:g} s has passed")
             self._reader.cancel()
             self._engine.pump.cancel(self.run, self._fault)
+
+    def stop(self, reason: str) -> None:
+        """Send nothing more; what is in flight may end, and all that is left fails."""
+        self._fault = Fault(FaultKind.CANCELLED, reason)
+        self._reader.cancel()
+        self._engine.pump.drain(self.run, self._fault)
 
     def rest(self) -> Iterator[Outcome]:
         """Yield a failure for everything that was read but never sent, and for the rest of a list."""
@@ -254,7 +262,9 @@ class Feed:
         found = None if self._kept is None or isinstance(made, Failure) else self._kept.find(made)
         if found is None:
             return made
-        return self._maker.renewed(found) or found.request
+        renewed = self._maker.renewed(found)
+        self.known += renewed is not None
+        return renewed or found.request
 
     def _placed(self) -> None:
         self._unplaced.popleft()

@@ -1,7 +1,7 @@
 """Requests from Python: what items mean, and what `Engine.stream` and `Engine.ask` do with them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -205,8 +205,13 @@ async def numbered(
     maker: Maker,
     deadline: float | None,
     results: str | PathLike[str] | None = None,
+    *,
+    opened: Callable[[Feed], None] | None = None,
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
-    """Yield outcomes with the number of their item, as they are complete, and durable in `results` if that is given."""
+    """Yield outcomes with the number of their item, as they are complete, and durable in `results` if that is given.
+
+    `opened` is told the feed, which can be stopped.
+    """
     _ = engine.pump  # it is open, or nothing is touched
     kept = None if results is None else await _open_results(Path(results))
     try:
@@ -215,6 +220,8 @@ async def numbered(
         if kept is not None:
             await kept.close()
         raise
+    if opened is not None:
+        opened(feed)
     loop = asyncio.get_running_loop()
     timer = None if deadline is None else loop.call_later(deadline, feed.expire, deadline)
     try:
