@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from brimline.cli.display.base import KINDS
 from brimline.config import Config, LimitRule, load_config
 from brimline.config.duration import parse_duration
 from brimline.config.run import read_kinds
@@ -14,7 +15,7 @@ from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.core.time import MINUTE
 from brimline.data.recipe import parse_value
 from brimline.data.shape import shape_of
-from brimline.engine.options import RunOptions, Share
+from brimline.engine.options import Retry, RunOptions, Share
 from brimline.errors import BrimlineError, ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,6 +102,10 @@ RUN = (
 )  # fmt: skip
 """Options that `[run]` has, too."""
 
+_PARAM = click.option("-P", "--param", "params", type=PARAM, multiple=True,
+                      help="Generation parameter, JSON or else text; wins over the row's; repeatable.")  # fmt: skip
+_CONFIG = click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
+                       help="Read this file instead of brimline.toml.")  # fmt: skip
 _INPUT = [
     click.argument("input_", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True)),
     click.option("-m", "--model", "models", multiple=True, metavar="REF",
@@ -110,19 +115,13 @@ _INPUT = [
     click.option("--prompt-file", type=click.Path(path_type=Path, dir_okay=False), help="The template, in a file."),
     click.option("--prompt-column", metavar="C", help="Column with a text, a list of turns, or messages."),
     click.option("--system", metavar="TEMPLATE", help="System message, for rows without one."),
-    click.option("-P", "--param", "params", type=PARAM, multiple=True,
-                 help="Generation parameter, JSON or else text; wins over the row's; repeatable."),
+    _PARAM,
     click.option("--embed", is_flag=True, help="Ask for the embedding of each row's text instead of an answer."),
     click.option("--schema", type=SHAPE,
                  help="JSON schema that answers have to follow; `response` is JSON then."),
     click.option("--repeat", type=click.IntRange(min=1), metavar="N",
                  help="Ask for N answers to every row, numbered from 0 (1)."),
-    click.option("--fallback", multiple=True, metavar="REF",
-                 help="Where a request goes that its own model cannot answer; repeatable: one after another."),
-    click.option("--fallback-on", type=FAULTS, metavar="KIND,...",
-                 help="For which faults it does, as in content_filter,too_long (all but invalid_request)."),
-    click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
-                 help="Read this file instead of brimline.toml."),
+    _CONFIG,
 ]  # fmt: skip
 _LIMITS = [
     click.option("--rate", "rates", type=RATE, multiple=True,
@@ -133,6 +132,86 @@ _LIMITS = [
     click.option("--concurrency", "concurrencies", type=CONCURRENCY, multiple=True,
                  help="Requests in flight for each model (32), or for those that match; repeatable."),
 ]  # fmt: skip
+_RUN = [
+    click.option(
+        "--fallback",
+        multiple=True,
+        metavar="REF",
+        help="Where a request goes that its own model cannot answer; repeatable: one after another.",
+    ),
+    click.option(
+        "--fallback-on",
+        type=FAULTS,
+        metavar="KIND,...",
+        help="For which faults it does, as in content_filter,too_long (all but invalid_request).",
+    ),
+    click.option(
+        "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
+    ),
+    click.option("--timeout", type=SPAN, help="Seconds for one attempt (600)."),
+    click.option(
+        "--stream/--no-stream",
+        default=None,
+        help="Have answers sent in pieces, to notice early what stalls (off).",
+    ),
+    click.option(
+        "--idle-timeout", type=SPAN, help="Seconds in which something of a streamed answer has to come (60)."
+    ),
+    click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent."),
+    click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600)."),
+    click.option(
+        "--hedge/--no-hedge",
+        default=None,
+        help="At the end, send a request once more whose answer is late; both are paid for (off).",
+    ),
+    click.option(
+        "--no-share",
+        "share",
+        flag_value=False,
+        type=bool,
+        default=None,
+        help="Do not share declared limits with other runs of the same account on this machine.",
+    ),
+    click.option(
+        "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
+    ),
+    click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed."),
+    click.option("--limit", type=click.IntRange(min=0), help="Send at most so many requests."),
+    click.option(
+        "--retry",
+        type=click.Choice([kind.value for kind in Retry]),
+        default="transient",
+        show_default=True,
+        help="Which failed rows are sent again.",
+    ),
+    click.option(
+        "--dedupe/--no-dedupe",
+        default=None,
+        help="Send equal requests once; every row gets the answer (off).",
+    ),
+    click.option(
+        "--cache",
+        type=FOLDER,
+        metavar="[DIR]",
+        is_flag=False,
+        flag_value="",
+        help="Take answers from the cache and keep them there; in the user's cache folder if DIR is left out (off).",
+    ),
+    click.option("--no-cache", is_flag=True, help="Use no cache, whatever the configuration says."),
+    click.option("--cache-size", type=SIZE, help="Forget the oldest answers above this (1GB)."),
+    click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside."),
+    click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results."),
+]
+_SHOW = [
+    click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True),
+    click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True
+    ),
+    click.option("--json", "to_json", is_flag=True, help="Write the report to standard output as JSON."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option("-q", "--quiet", is_flag=True, help="Show errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Log what the engine does."),
+]
 
 
 def input_options(function: F) -> F:
@@ -143,6 +222,21 @@ def input_options(function: F) -> F:
 def limit_options(function: F) -> F:
     """Add the options that declare limits."""
     return _apply(_LIMITS, function)
+
+
+def setting_options(function: F) -> F:
+    """Add `--param` and `--config`, for commands that have no other options of what is sent."""
+    return _apply([_PARAM, _CONFIG], function)
+
+
+def run_options(function: F) -> F:
+    """Add the options that say how requests are sent, which of them, and when to stop."""
+    return _apply(_RUN, function)
+
+
+def show_options(function: F) -> F:
+    """Add the options that say what people see."""
+    return _apply(_SHOW, function)
 
 
 def _apply(options: Sequence[Callable[[Any], Any]], function: F) -> F:

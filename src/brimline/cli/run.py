@@ -10,22 +10,19 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from brimline.cli.display import Display, make_display
-from brimline.cli.display.base import KINDS
 from brimline.cli.options import (
-    FOLDER,
     SHARD,
-    SHARE,
-    SIZE,
-    SPAN,
     input_options,
     limit_options,
     make_config,
     make_options,
+    run_options,
+    show_options,
 )
 from brimline.cli.summary import as_json, exit_code, summary
 from brimline.cli.text import plural
@@ -56,72 +53,14 @@ PATIENCE = 25.0
     help="Results; <input stem>.results.jsonl if not given; - streams to standard output.",
 )
 @limit_options
-@click.option(
-    "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
-)
-@click.option("--timeout", type=SPAN, help="Seconds for one attempt (600).")
-@click.option(
-    "--stream/--no-stream",
-    default=None,
-    help="Have answers sent in pieces, to notice early what stalls (off).",
-)
-@click.option(
-    "--idle-timeout", type=SPAN, help="Seconds in which something of a streamed answer has to come (60)."
-)
-@click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent.")
-@click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600).")
-@click.option(
-    "--hedge/--no-hedge",
-    default=None,
-    help="At the end, send a request once more whose answer is late; both are paid for (off).",
-)
-@click.option(
-    "--no-share",
-    "share",
-    flag_value=False,
-    type=bool,
-    default=None,
-    help="Do not share declared limits with other runs of the same account on this machine.",
-)
-@click.option(
-    "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
-)
-@click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed.")
-@click.option("--limit", type=click.IntRange(min=0), help="Send at most so many requests.")
+@run_options
 @click.option("--shard", type=SHARD, default="1/1", help="Send only part i of N of the rows.")
-@click.option(
-    "--retry",
-    type=click.Choice([kind.value for kind in Retry]),
-    default="transient",
-    show_default=True,
-    help="Which failed rows are sent again.",
-)
-@click.option(
-    "--dedupe/--no-dedupe", default=None, help="Send equal requests once; every row gets the answer (off)."
-)
-@click.option(
-    "--cache",
-    type=FOLDER,
-    metavar="[DIR]",
-    is_flag=False,
-    flag_value="",
-    help="Take answers from the cache and keep them there; in the user's cache folder if DIR is left out (off).",
-)
-@click.option("--no-cache", is_flag=True, help="Use no cache, whatever the configuration says.")
-@click.option("--cache-size", type=SIZE, help="Forget the oldest answers above this (1GB).")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     help="Embeddings in one HTTP request at most (256); a provider may take fewer.",
 )
-@click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside.")
-@click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results.")
-@click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
-@click.option("--json", "to_json", is_flag=True, help="Write the report to standard output as JSON.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="Log what the engine does.")
+@show_options
 def command(**given: Any) -> int:
     """Send every row of INPUT and write the answers down.
 
@@ -129,23 +68,54 @@ def command(**given: Any) -> int:
 
     Running the same command again resumes: only what is missing, changed or failed for a passing reason is sent.
     """
+    terms = read_terms(given)
+    options = make_options({**given, "retry": Retry(given["retry"])})
+    if terms.to_json and options.results == STREAM:
+        raise ConfigError("--json and -o - both want standard output")
+    terms.ask_before_fresh(options)
+    return run(options, terms.config, terms.display, to_json=terms.to_json, quiet=terms.quiet)
+
+
+class Terms(NamedTuple):
+    """How something is run, whatever it is, and what people see of it."""
+
+    config: Config
+    display: Display
+    to_json: bool
+    quiet: bool
+    is_sure: bool
+
+    def ask_before_fresh(self, options: RunOptions) -> None:
+        """Paid answers are put aside only if that is meant."""
+        if options.fresh and not self.is_sure:
+            _ask_before_fresh(options.results)
+
+
+def read_terms(given: dict[str, Any]) -> Terms:
+    """Take the configuration's and the display's options out of `given`.
+
+    Raises:
+        ConfigError: Something in the configuration is wrong.
+    """
     display = make_display(given.pop("display_kind"), color=given.pop("color"), quiet=given["quiet"])
     to_json, is_sure, quiet = given.pop("to_json"), given.pop("yes"), given.pop("quiet")
     if given.pop("verbose"):
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     if given.pop("no_cache"):
         given["cache"] = False
-    config = make_config(given)
-    options = make_options({**given, "retry": Retry(given["retry"])})
-    if to_json and options.results == STREAM:
-        raise ConfigError("--json and -o - both want standard output")
-    if options.fresh and not is_sure:
-        _ask_before_fresh(options.results)
-    return run(options, config, display, to_json=to_json, quiet=quiet)
+    return Terms(make_config(given), display, to_json, quiet, is_sure)
 
 
 def run(options: RunOptions, config: Config, display: Display, *, to_json: bool, quiet: bool) -> int:
     """Run a file and return the exit code."""
+    report, code = carry_out(options, config, display, quiet=quiet)
+    if to_json:
+        sys.stdout.buffer.write(as_json(report, code) + b"\n")
+    return code
+
+
+def carry_out(options: RunOptions, config: Config, display: Display, *, quiet: bool) -> tuple[Report, int]:
+    """Run a file and return what came of it, and the exit code."""
     prepared = prepare(options, config)
     if not quiet:
         display.say(_opening(prepared))
@@ -161,9 +131,7 @@ def run(options: RunOptions, config: Config, display: Display, *, to_json: bool,
     if not quiet:
         for line in summary(report, options):
             display.say(line)
-    if to_json:
-        sys.stdout.buffer.write(as_json(report, code) + b"\n")
-    return code
+    return report, code
 
 
 def _opening(prepared: Prepared) -> str:
@@ -232,7 +200,6 @@ def _prepare_process() -> None:
 
 
 def _ask_before_fresh(output: Path) -> None:
-    """Paid answers are put aside only if that is meant."""
     if (
         output != STREAM
         and output.exists()

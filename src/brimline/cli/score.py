@@ -76,11 +76,11 @@ def show(scored: Scored, gates: list[Gate], *, output: Path | None, to_json: boo
 
 
 def as_json(scored: Scored, misses: list[str]) -> dict[str, Any]:
-    """Return the means as JSON has them; an end of an interval that nobody knows is null."""
+    """Return the means as JSON has them."""
     groups = []
     for group in scored.groups:
         rows, unanswered = scored.rows(group)
-        means = {name: _numbers(mean) for name, mean in scored.means(group).items()}
+        means = {name: mean_as_json(mean) for name, mean in scored.means(group).items()}
         named = dict(zip(("model", *scored.by), group, strict=True))
         groups.append({**named, "rows": rows, "unanswered": unanswered, "scores": means})
     return {
@@ -91,7 +91,8 @@ def as_json(scored: Scored, misses: list[str]) -> dict[str, Any]:
     }
 
 
-def _numbers(mean: Mean) -> dict[str, Any]:
+def mean_as_json(mean: Mean) -> dict[str, Any]:
+    """Return a mean; an end of its interval that nobody knows is null."""
     ends = {"low": mean.low, "high": mean.high} if mean.is_bounded else {"low": None, "high": None}
     return {"mean": mean.value, **ends, "rows": mean.rows, "clusters": mean.clusters}
 

@@ -12,9 +12,6 @@ from brimline.data.documents import UNREADABLE, find_document
 from brimline.errors import ConfigError
 from brimline.types import Fault, Rejection, Request, Response, Success
 
-Schema: TypeAlias = Mapping[str, Any] | type[Any] | str | PathLike[str]
-"""A JSON schema; a type that has one: a Pydantic model, a msgspec Struct, a dataclass, a TypedDict; or a file's name."""
-
 LONGEST = 600
 """Characters of a reason; a validator may quote the whole answer."""
 
@@ -38,12 +35,18 @@ class Shape:
         self.read = read
 
 
+Schema: TypeAlias = Mapping[str, Any] | type[Any] | str | PathLike[str] | Shape
+"""A JSON schema; a type that has one: a Pydantic model, a msgspec Struct, a dataclass, a TypedDict; a file's name; a shape."""
+
+
 def shape_of(asked: Schema) -> Shape:
     """Return the shape that a JSON schema, the file with one, or a type describes.
 
     Raises:
         ConfigError: It describes none, or jsonschema, which checks JSON schemas, is not installed.
     """
+    if isinstance(asked, Shape):
+        return asked
     if isinstance(asked, str | PathLike):
         return _read_shape(Path(asked))
     if isinstance(asked, Mapping):

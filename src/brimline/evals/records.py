@@ -1,76 +1,142 @@
 """Rows made of rows, as prompto makes them: for judges, for rephrasing, and of what was rephrased.
 
-What a row was before stands in it under `input-<name>`. A row without an id is `NA` in the ids that are made of it.
+What a row was before stands in it under `input-<name>`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
 
-from brimline.errors import ConfigError
+from brimline.errors import ConfigError, InputError
 from brimline.evals.folder import INPUT, Settings, fill, shown
 
 Row = Mapping[str, Any]
 _PREFIX = "input-"
-_IMAGES = ("image_url", "image", "input_image")
+
+
+class Answer(NamedTuple):
+    """An answered row.
+
+    Attributes:
+        name: Its name in the ids of what is made of it.
+        row: Its columns and what came of it.
+        images: The images of its prompt.
+    """
+
+    name: str
+    row: Row
+    images: Sequence[Mapping[str, Any]] = ()
+
+
+Ask: TypeAlias = Callable[[Answer], Any]
+"""Makes a judge's prompt of an answer."""
+
+
+class Names:
+    """What rows are called in the ids of what is made of them: their id, or `NA`, as prompto has it.
+
+    Ids have to tell rows apart: where several rows have the same, the model follows it, and for rows without one their
+    number. Of several answers to one row their number follows.
+
+    Args:
+        rows: All of them.
+        with_model: Whether the model always follows.
+    """
+
+    def __init__(self, rows: Iterable[Row], *, with_model: bool = False) -> None:
+        self._with_model = with_model
+        self._count = Counter(_id(row) for row in rows)
+
+    def of(self, number: int, row: Row) -> str:
+        """Return the name of row `number`."""
+        name = _id(row)
+        if self._with_model or self._count[name] > 1:
+            name = f"{name}-{model_of(row)}" if row.get("id") is not None else str(number)
+        return name if row.get("repeat") is None else f"{name}-{row['repeat']}"
+
+
+def model_of(row: Row) -> str:
+    """Return which model answers a row, or has answered it."""
+    if isinstance(row.get("model"), str):
+        return str(row["model"])
+    return f"{row.get('api', '?')}/{row.get('model_name', '?')}"
+
+
+def ask_with(template: str) -> Ask:
+    """Return what fills a template in prompto's form; images go along where it shows the prompt."""
+
+    def ask(answer: Answer) -> Any:
+        row = answer.row
+        text = fill(template, prompt=shown(row.get("prompt")), response=shown(row.get("response")))
+        return with_images(text, answer.images) if INPUT in template else text
+
+    return ask
+
+
+def with_images(text: str, images: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a prompt; with images it is a message, else a text."""
+    if not images:
+        return text
+    return [{"role": "user", "content": [{"type": "text", "text": text}, *images]}]
 
 
 def judge_rows(
-    results: Iterable[Row], judges: Mapping[str, Settings], templates: Mapping[str, str]
+    answers: Iterable[Answer], judges: Mapping[str, Settings], asks: Mapping[str, Ask]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each judge, template and answered result, in that order; what has no answer is not judged.
-
-    Images of a prompt go to the judge, too, where the template shows it the prompt.
-    """
-    answered = [row for row in results if row.get("status", "ok") == "ok"]
+    """Yield a row for each judge, template and answer, in that order; the answers are gone through for each template."""
     for judge, settings in judges.items():
-        for template, text in templates.items():
-            for row in answered:
-                filled = fill(text, prompt=shown(row.get("prompt")), response=shown(row.get("response")))
+        for template, ask in asks.items():
+            for answer in answers:
                 yield {
-                    "id": f"judge-{judge}-{template}-{_id(row)}",
+                    "id": f"judge-{judge}-{template}-{answer.name}",
                     "template_name": template,
-                    "prompt": _with_images(filled, row) if INPUT in text else filled,
+                    "prompt": ask(answer),
                     **settings,
-                    **_inputs(row),
+                    **_inputs(answer.row),
                 }
 
 
 def rephrase_rows(
     rows: Iterable[Row], models: Mapping[str, Settings], templates: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each model, template and row, in that order."""
-    given = [*rows]
-    for model, settings in models.items():
-        for index, template in enumerate(templates):
-            for row in given:
-                yield {
-                    "id": f"rephrase-{model}-{index}-{_id(row)}",
-                    "template_index": index,
-                    "prompt": fill(template, prompt=shown(row.get("prompt"))),
-                    **settings,
-                    **_inputs(row),
-                }
+    """Yield a row for each model, template and row, in that order; the rows are gone through for each template.
+
+    Raises:
+        InputError: A row has no prompt.
+    """
+    names = Names(rows)
+    for (model, settings), (index, template) in product(models.items(), enumerate(templates)):
+        for number, row in enumerate(rows):
+            prompt = row.get("prompt")
+            if prompt is None or prompt == "":
+                raise InputError(f"row {number} (id {_id(row)}) has no prompt to rephrase")
+            yield {
+                "id": f"rephrase-{model}-{index}-{names.of(number, row)}",
+                "template_index": index,
+                "prompt": fill(template, prompt=shown(prompt)),
+                **settings,
+                **_inputs(row),
+            }
 
 
 def rephrased_rows(
-    results: Iterable[Row], *, parse: Callable[[str], list[str]] | None = None, originals: bool = True
+    results: Iterable[Row], *, parse: Callable[[str], list[str]] | None = None, originals: Iterable[Row] = ()
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows that were made by rephrasing, then the originals.
 
     Args:
         results: Answered rows of `rephrase_rows`; what has no answer is left out.
         parse: Takes a response apart where a model gave several; if not given it is one.
-        originals: Whether the rows that were rephrased are kept beside.
+        originals: Rows that were rephrased and are kept beside.
     """
-    seen: dict[str, dict[str, Any]] = {}
     for row in results:
+        if row.get("status", "ok") != "ok":
+            continue
         restored = {
             name.removeprefix(_PREFIX): value for name, value in row.items() if name.startswith(_PREFIX)
         }
-        seen.setdefault(repr(restored.get("id", restored.get("prompt"))), restored)
-        if row.get("status", "ok") != "ok":
-            continue
         response = shown(row.get("response"))
         parsed = [response] if parse is None else parse(response)
         for number, prompt in enumerate(parsed):
@@ -82,8 +148,7 @@ def rephrased_rows(
                 "input-id": restored.get("id"),
             }
             yield made | {name: value for name, value in restored.items() if name not in {"id", "prompt"}}
-    if originals:
-        yield from ({**row, "input-id": row.get("id")} for row in seen.values())
+    yield from ({**row, "input-id": row.get("id")} for row in originals)
 
 
 def split_numbered_list(text: str) -> list[str]:
@@ -107,24 +172,10 @@ def find_parser(name: str | None) -> Callable[[str], list[str]] | None:
     return None if name is None else PARSERS[name]
 
 
-def _id(row: Row) -> Any:
+def _id(row: Row) -> str:
     name = row.get("id")
-    return "NA" if name is None else name
+    return "NA" if name is None else str(name)
 
 
 def _inputs(row: Row) -> dict[str, Any]:
     return {f"{_PREFIX}{name}": value for name, value in row.items()}
-
-
-def _with_images(text: str, row: Row) -> Any:
-    """Return a judge's prompt; with the images of the row's prompt it is a message, else a text."""
-    prompt = row.get("prompt")
-    messages = prompt if isinstance(prompt, list) else []
-    contents = (
-        message.get("content", message.get("parts")) for message in messages if isinstance(message, Mapping)
-    )
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    images = [part for part in parts if isinstance(part, Mapping) and part.get("type") in _IMAGES]
-    if not images:
-        return text
-    return [{"role": "user", "content": [{"type": "text", "text": text}, *images]}]

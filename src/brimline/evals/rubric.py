@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+import msgspec
+
 from brimline.data.template import Template
 from brimline.errors import ConfigError
 from brimline.evals.folder import shown
@@ -96,11 +98,11 @@ class Rubric:
     def schema(self) -> dict[str, Any]:
         """The JSON schema of a verdict; the reason comes first, so that the verdict follows from it."""
         if self.kind == "pairwise":
-            return _object({"reason": {"type": "string"}, "verdict": {"enum": [FIRST, SECOND, TIE]}})
+            return _object({"reason": {"type": "string"}, "verdict": _one_of((FIRST, SECOND, TIE))})
         return _object({
             criterion.name: _object({
                 "reason": {"type": "string"},
-                "verdict": {"enum": [*criterion.verdicts]},
+                "verdict": _one_of(criterion.verdicts),
             })
             for criterion in self.criteria
         })
@@ -126,6 +128,14 @@ class Rubric:
             criterion.name: _verdict(named.get(criterion.name), criterion.verdicts, criterion.name)
             for criterion in self.criteria
         }
+
+    def read(self, text: str) -> dict[str, Verdict]:
+        """Return the verdicts in a JSON text.
+
+        Raises:
+            ValueError: It is no JSON, or says something else.
+        """
+        return self.verdicts(msgspec.json.decode(text.encode()))
 
     def _render(self, row: Mapping[str, Any], **more: str) -> str:
         criteria = "\n".join(f"- {criterion}" for criterion in self.criteria)
@@ -216,7 +226,13 @@ def _verdict(said: Any, allowed: Sequence[Verdict], what: str) -> Verdict:
     verdict = said.get("verdict") if isinstance(said, Mapping) else None
     if isinstance(verdict, bool) or verdict not in allowed:
         raise ValueError(f"{what}: {verdict!r} is none of {', '.join(map(str, allowed))}")
-    return cast(Verdict, verdict)
+    return allowed[allowed.index(verdict)]  # 4.0 is a 4
+
+
+def _one_of(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the schema of one of these; some providers want its type, too."""
+    kind = "string" if isinstance(verdicts[0], str) else "integer"
+    return {"type": kind, "enum": [*verdicts]}
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from filecmp import cmp
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
-from brimline.errors import OutputError
+from brimline.errors import OutputError, OutputLocked
 from brimline.evals.gate import Gate
 from brimline.evals.row import ScoreError
 from brimline.evals.spec import Scorer
 from brimline.evals.statistics import Mean, mean_of
 from brimline.store.export import LastLines
+from brimline.store.folder import FolderView
 
 Group: TypeAlias = tuple[str, ...]
 """The model, and the row's values of the columns by which means are taken."""
@@ -113,19 +115,40 @@ def score_file(
             for _ in lines:
                 pass
         else:
-            _write(lines, output)
+            write_lines(lines, output)
     return scored
 
 
-def _write(lines: Iterable[dict[str, Any]], output: Path) -> None:
-    """Write the lines of a file that is whole or not there."""
+def write_lines(lines: Iterable[Mapping[str, Any]], output: Path) -> int:
+    """Write the lines of a file that is whole or not there; one that holds them already is left alone. Return how many.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     part = output.with_name(output.name + ".part")
+    count = 0
     try:
         with part.open("wb") as written:
-            written.writelines(_encode(line) + b"\n" for line in lines)
-        part.replace(output)
+            for count, line in enumerate(lines, 1):  # noqa: B007  it is returned
+                written.write(_encode(line) + b"\n")
+        if not output.is_file() or not cmp(part, output, shallow=False):
+            part.replace(output)
     except OSError as error:
         raise OutputError(f"{output}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def refuse_if_busy(results: Path) -> None:
+    """See that nobody is writing these results now, whose input is about to be made anew.
+
+    Raises:
+        OutputLocked: Another process is.
+    """
+    if (pid := FolderView(results).owner()) is not None:
+        hint = "Wait until it has finished, stop it, or give another file with -o."
+        raise OutputLocked(f"{results} is being written by process {pid}", pid=pid, hint=hint)
 
 
 def score_lines(
