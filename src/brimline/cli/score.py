@@ -8,6 +8,7 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from brimline.cli.text import clean, plural
 from brimline.evals import Gate, Mean, Scored, find_scorer, parse_gate, score_file
@@ -104,7 +105,7 @@ def _print(scored: Scored, output: Path | None) -> None:
     for column in ("mean", "95% interval", "rows", "unanswered"):
         table.add_column(column, justify="right")
     for cells in _cells(scored):
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))
     Console().print(table)
     if output is not None:
         click.echo(clean(f"Scores of each row: {output}"), err=True)

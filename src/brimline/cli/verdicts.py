@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from brimline.cli.score import mean_as_json
 from brimline.cli.text import clean
@@ -14,15 +15,19 @@ from brimline.evals.statistics import Mean
 MOST = 8
 """So many different verdicts in words are shown."""
 
+VERDICTS = ("judge", "model", "criterion", ">verdict", ">95% interval", ">rows", ">no verdict")
+CONTESTS = ("judge", ">wins", ">ties", ">losses", ">share", ">95% interval", ">contradicted", ">no verdict")
+"""Heads of columns; those with a `>` stand to the right."""
+
 
 def print_judged(judged: Judged) -> None:
     """Print the verdicts by judge, model and criterion, and how far the judges agree."""
     console = Console()
     if judged.is_pairwise:
-        console.print(_table(_contest_heads(judged), _contests(judged)))
+        console.print(Text(clean(" against ".join(judged.sides))))
+        console.print(_table(CONTESTS, _contests(judged)))
     else:
-        heads = ("judge", "model", "criterion", ">verdict", ">95% interval", ">rows", ">no verdict")
-        console.print(_table(heads, _cells(judged)))
+        console.print(_table(VERDICTS, _cells(judged)))
     agreement = [
         (clean(one.criterion), one.kind, "?" if one.kappa is None else f"{one.kappa:.3f}", f"{one.rows:,}")
         for one in judged.agreement()
@@ -54,7 +59,7 @@ def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
             head.removeprefix(">"), justify="right" if head[0] == ">" else "left", overflow="fold"
         )
     for cells in rows:
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))  # as text: a verdict's brackets are no markup
     return table
 
 
@@ -91,20 +96,6 @@ def _verdict(judged: Judged, group: Group) -> tuple[str, str]:
 
 def _interval(mean: Mean) -> str:
     return f"{mean.low:.3f} to {mean.high:.3f}" if mean.is_bounded else "?"
-
-
-def _contest_heads(judged: Judged) -> tuple[str, ...]:
-    a, b = map(clean, judged.sides)
-    return (
-        "judge",
-        f">{a} wins",
-        ">ties",
-        f">{b} wins",
-        ">share",
-        ">95% interval",
-        ">contradicted",
-        ">no verdict",
-    )
 
 
 def _contests(judged: Judged) -> Iterator[tuple[str, ...]]:
