@@ -106,6 +106,20 @@ _PARAM = click.option("-P", "--param", "params", type=PARAM, multiple=True,
                       help="Generation parameter, JSON or else text; wins over the row's; repeatable.")  # fmt: skip
 _CONFIG = click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
                        help="Read this file instead of brimline.toml.")  # fmt: skip
+_FALLBACK = [
+    click.option(
+        "--fallback",
+        multiple=True,
+        metavar="REF",
+        help="Where a request goes that its own model cannot answer; repeatable: one after another.",
+    ),
+    click.option(
+        "--fallback-on",
+        type=FAULTS,
+        metavar="KIND,...",
+        help="For which faults it does, as in content_filter,too_long (all but invalid_request).",
+    ),
+]
 _INPUT = [
     click.argument("input_", metavar="INPUT", type=click.Path(path_type=Path, allow_dash=True)),
     click.option("-m", "--model", "models", multiple=True, metavar="REF",
@@ -121,6 +135,7 @@ _INPUT = [
                  help="JSON schema that answers have to follow; `response` is JSON then."),
     click.option("--repeat", type=click.IntRange(min=1), metavar="N",
                  help="Ask for N answers to every row, numbered from 0 (1)."),
+    *_FALLBACK,
     _CONFIG,
 ]  # fmt: skip
 _LIMITS = [
@@ -133,18 +148,6 @@ _LIMITS = [
                  help="Requests in flight for each model (32), or for those that match; repeatable."),
 ]  # fmt: skip
 _RUN = [
-    click.option(
-        "--fallback",
-        multiple=True,
-        metavar="REF",
-        help="Where a request goes that its own model cannot answer; repeatable: one after another.",
-    ),
-    click.option(
-        "--fallback-on",
-        type=FAULTS,
-        metavar="KIND,...",
-        help="For which faults it does, as in content_filter,too_long (all but invalid_request).",
-    ),
     click.option(
         "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
     ),
@@ -225,8 +228,8 @@ def limit_options(function: F) -> F:
 
 
 def setting_options(function: F) -> F:
-    """Add `--param` and `--config`, for commands that have no other options of what is sent."""
-    return _apply([_PARAM, _CONFIG], function)
+    """Add those of them that go with rows that brimline has made itself."""
+    return _apply([_PARAM, *_FALLBACK, _CONFIG], function)
 
 
 def run_options(function: F) -> F:
