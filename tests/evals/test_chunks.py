@@ -21,7 +21,11 @@ from brimline.evals.chunks import chunks
         ("one two three", 7, ["one two", "three"]),
         ("abcdefgh", 3, ["abc", "def", "gh"]),
         ("短い文。次の文。", 4, ["短い文。", "次の文。"]),
-        ("A first paragraph.\n\nShort.\n\nAnd a third one.", 28, ["A first paragraph.\n\nShort.", "And a third one."]),
+        (
+            "A first paragraph.\n\nShort.\n\nAnd a third one.",
+            28,
+            ["A first paragraph.\n\nShort.", "And a third one."],
+        ),
     ],
 )
 def test_where_a_text_is_cut(text, size, expected):
