@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
+    Coroutine,
     Iterator,
     Sized,
 )
@@ -166,8 +167,10 @@ class Feed:
         self._engine.end(self.run)
         try:
             await asyncio.wait([self._end])
+        finally:
             if self._kept is not None:
-                await self._kept.close()  # or a full disk would keep us here
+                await _to_its_end(self._kept.close())  # before the next line: a full disk would keep us there
+        try:
             await self.run.join()
         finally:
             for buffer in self._buffers.values():
@@ -298,6 +301,16 @@ class Feed:
     async def _see_end(self) -> None:
         await self.run.done.wait()
         self._outcomes.put(None)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do something, also if who waits for it is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _read_some(
