@@ -4,9 +4,18 @@ import json
 
 import pytest
 
-from brimline.errors import ConfigError
+from brimline.errors import ConfigError, InputError
 from brimline.evals.folder import fill, read_lines, read_settings, read_templates, shown
-from brimline.evals.records import find_parser, judge_rows, rephrase_rows, rephrased_rows, split_numbered_list
+from brimline.evals.records import (
+    Answer,
+    Names,
+    ask_with,
+    find_parser,
+    judge_rows,
+    rephrase_rows,
+    rephrased_rows,
+    split_numbered_list,
+)
 
 GPT = {"api": "openai", "model_name": "gpt-4o", "parameters": {"temperature": 0.5}}
 LLAMA = {"api": "ollama", "model_name": "llama3.1", "parameters": {}}
@@ -14,6 +23,11 @@ DONE = [
     {"id": 0, "api": "a", "model_name": "m", "prompt": "a joke", "response": "Ha {x}"},
     {"api": "a", "model_name": "m", "prompt": "a fact", "response": "Cats"},
 ]
+
+
+def answers(rows):
+    names = Names(rows)
+    return [Answer(names.of(number, row), row) for number, row in enumerate(rows)]
 
 
 @pytest.fixture
@@ -28,7 +42,7 @@ def folder(tmp_path):
 def test_the_rows_for_judges(folder):
     judges = read_settings(folder, ["gpt-4o", "llama"])
     templates = read_templates(folder, ["template.txt", "funny.txt"])
-    rows = [*judge_rows(DONE, judges, templates)]
+    rows = [*judge_rows(answers(DONE), judges, {name: ask_with(text) for name, text in templates.items()})]
     assert [row["id"] for row in rows] == [
         f"judge-{judge}-{template}-{name}"
         for judge in ("gpt-4o", "llama") for template in ("template", "funny") for name in (0, "NA")
@@ -46,9 +60,17 @@ def test_the_rows_for_judges(folder):
     ]  # fmt: skip
 
 
-def test_what_failed_is_not_judged_and_what_is_said_stands_for_itself():
-    rows = [{"id": 1, "status": "failed", "prompt": "p", "response": None}]
-    assert [*judge_rows(rows, {"j": GPT}, {"t": "{OUTPUT_RESPONSE}"})] == []
+def test_ids_tell_rows_apart():
+    rows = [
+        {"id": 1, "model": "a/x"}, {"id": 1, "model": "b/y"}, {"id": "1", "model": "a/x", "repeat": 1}, {"id": 2, "model": "a/x"},
+        {"id": 2.5, "model": "a/x", "repeat": 0}, {"model": "a/x"}, {"api": "a", "model_name": "x"},
+    ]  # fmt: skip
+    assert [answer.name for answer in answers(rows)] == ["1-a/x", "1-b/y", "1-a/x-1", "2", "2.5-0", "5", "6"]
+    assert [answer.name for answer in answers(rows[3:4] + rows[5:6])] == ["2", "NA"], "as prompto has it"
+    assert Names([], with_model=True).of(0, rows[3]) == "2-a/x"
+
+
+def test_what_is_said_stands_for_itself():
     assert (
         fill("{INPUT_PROMPT}|{OUTPUT_RESPONSE}|{}", prompt="{OUTPUT_RESPONSE}", response="\\1")
         == "{OUTPUT_RESPONSE}|\\1|{}"
@@ -56,11 +78,11 @@ def test_what_failed_is_not_judged_and_what_is_said_stands_for_itself():
 
 
 def test_images_go_to_a_judge_that_sees_the_prompt():
-    image = {"type": "image_url", "image_url": "cat.jpg"}
-    row = {"id": 1, "prompt": [{"role": "user", "content": ["what is it?", image]}], "response": "a cat"}
-    seen, blind = judge_rows(
-        [row], {"j": GPT}, {"a": "{INPUT_PROMPT}: {OUTPUT_RESPONSE}", "b": "{OUTPUT_RESPONSE}"}
-    )
+    image = {"type": "image_url", "image_url": "/cat.jpg"}
+    prompt = [{"role": "user", "content": ["what is it?", image]}]
+    answer = Answer("1", {"id": 1, "prompt": prompt, "response": "a cat"}, [image])
+    asks = {"a": ask_with("{INPUT_PROMPT}: {OUTPUT_RESPONSE}"), "b": ask_with("{OUTPUT_RESPONSE}")}
+    seen, blind = judge_rows([answer], {"j": GPT}, asks)
     assert seen["prompt"] == [
         {"role": "user", "content": [{"type": "text", "text": "user: what is it?[image_url]: a cat"}, image]}
     ]
@@ -77,18 +99,25 @@ def test_the_rows_for_rephrasing_and_of_it(folder):
         {**rows[0], "response": "one joke", "status": "ok"},
         {**rows[1], "response": None, "status": "failed"},
     ]
-    made = [*rephrased_rows(results)]
+    made = [*rephrased_rows(results, originals=DONE)]
     assert made[0] == {
         "id": "rephrase-llama-0-0", "prompt": "one joke", "input-prompt": "a joke", "input-id": 0, "api": "a",
         "model_name": "m", "response": "Ha {x}",
     }  # fmt: skip
-    assert made[1:] == [{**DONE[0], "input-id": 0}]
-    assert len([*rephrased_rows(results, originals=False)]) == 1
+    assert made[1:] == [{**DONE[0], "input-id": 0}, {**DONE[1], "input-id": None}], (
+        "also those that nobody rephrased"
+    )
+    assert len([*rephrased_rows(results)]) == 1
+
+
+def test_a_row_without_a_prompt_is_not_rephrased():
+    with pytest.raises(InputError, match=r"row 1 \(id x\) has no prompt to rephrase"):
+        [*rephrase_rows([DONE[0], {"id": "x"}], {"llama": LLAMA}, ["{INPUT_PROMPT}"])]
 
 
 def test_one_answer_may_hold_several_prompts():
     row = {"id": "r", "response": "1. one\n2) two\nlines\n3: three", "input-id": 7, "input-prompt": "p"}
-    made = [*rephrased_rows([row], parse=find_parser("split_numbered_list"), originals=False)]
+    made = [*rephrased_rows([row], parse=find_parser("split_numbered_list"))]
     assert [(each["id"], each["prompt"]) for each in made] == [
         ("r-0", "one"),
         ("r-1", "two\nlines"),

@@ -64,23 +64,15 @@ def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
 
 
 def _cells(judged: Judged) -> Iterator[tuple[str, ...]]:
-    for judge, model in judged.tallies:
-        groups = [group for group in judged.groups if group[:2] == (judge, model)]
-        tally = judged.tallies[judge, model]
+    for seat, tally in judged.tallies.items():
+        who = clean(seat.judge), clean(seat.model)
+        groups = [group for group in judged.groups if group.seat == seat]
         for group in groups:
             verdict, interval = _verdict(judged, group)
             rows = sum(judged.counts(group).values())
-            yield (
-                clean(judge),
-                clean(model),
-                clean(group.criterion),
-                verdict,
-                interval,
-                f"{rows:,}",
-                f"{tally.failed:,}",
-            )
+            yield (*who, clean(group.criterion), verdict, interval, f"{rows:,}", f"{tally.failed:,}")
         if not groups:
-            yield (clean(judge), clean(model), "-", "-", "-", "0", f"{tally.failed:,}")
+            yield (*who, "-", "-", "-", "0", f"{tally.failed:,}")
 
 
 def _verdict(judged: Judged, group: Group) -> tuple[str, str]:
@@ -101,7 +93,7 @@ def _interval(mean: Mean) -> str:
 def _contests(judged: Judged) -> Iterator[tuple[str, ...]]:
     for judge in judged.judges:
         (wins, ties, losses), mean = judged.wins(judge)
-        tally = judged.tallies[judge, judged.sides[0]]
+        tally = judged.contest(judge)
         share = ("-", "-") if mean is None else (f"{mean.value:.3f}", _interval(mean))
         counts = (
             f"{wins:,}",
@@ -116,7 +108,7 @@ def _contests(judged: Judged) -> Iterator[tuple[str, ...]]:
 
 def _contest(judged: Judged, judge: str) -> dict[str, Any]:
     (wins, ties, losses), mean = judged.wins(judge)
-    tally = judged.tallies[judge, judged.sides[0]]
+    tally = judged.contest(judge)
     return {
         "judge": judge,
         "sides": [*judged.sides],
@@ -131,9 +123,10 @@ def _contest(judged: Judged, judge: str) -> dict[str, Any]:
 
 
 def _group(judged: Judged, group: Group) -> dict[str, Any]:
-    mean, tally = judged.mean(group), judged.tallies[group.judge, group.model]
+    mean, tally = judged.mean(group), judged.tallies[group.seat]
     return {
-        **group._asdict(),
+        **group.seat._asdict(),
+        "criterion": group.criterion,
         "mean": None if mean is None else mean_as_json(mean),
         "counts": {str(word): count for word, count in judged.counts(group).items()},
         "asked": tally.asked,

@@ -43,7 +43,6 @@ class Answers:
 
     def __init__(self, path: Path, prompt: str | None = None) -> None:
         self.path = path
-        self._lines = _Lines(path)
         asked = _command_of(path)
         self._renderer = _renderer(prompt, asked)
         column = None if asked is None else asked.options.prompt_column
@@ -52,6 +51,7 @@ class Answers:
             [path.parent] if asked is None else [(asked.folder / asked.options.input).parent, path.parent]
         )
         self._media = [Media(place.absolute()) for place in places]
+        self._lines = _Lines(path)
         self._names = Names(self._lines, with_model=asked is not None and len(asked.options.models) > 1)
         self.total = Counter(map(model_of, self._lines))
 

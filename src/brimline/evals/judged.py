@@ -24,11 +24,18 @@ Place: TypeAlias = tuple[str, str, Any]
 """The model that was judged, the row's id, and which of several answers to it."""
 
 
-class Group(NamedTuple):
-    """Who judged whom for what."""
+class Seat(NamedTuple):
+    """Who judges whom, and how the judge is asked."""
 
     judge: str
     model: str
+    template: str
+
+
+class Group(NamedTuple):
+    """Verdicts that belong together."""
+
+    seat: Seat
     criterion: str
 
 
@@ -51,7 +58,7 @@ class Agreement:
 
 @dataclass(slots=True)
 class Tally:
-    """What one judge makes of one model.
+    """What one judge makes of one model, asked in one way.
 
     Attributes:
         asked: Rows that the judge was asked about.
@@ -79,7 +86,7 @@ class Judged:
     def __init__(self, panel: Panel, total: Mapping[str, int] | None = None) -> None:
         self._panel = panel
         self._total = dict(total or {})
-        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._tallies: dict[Seat, Tally] = {}
         self._half: dict[tuple[str, Place], str] = {}
         self.failures: list[str] = []
 
@@ -91,7 +98,7 @@ class Judged:
     @property
     def judges(self) -> list[str]:
         """Who has judged."""
-        return [*dict.fromkeys(judge for judge, _ in self._tallies)]
+        return [*dict.fromkeys(seat.judge for seat in self._tallies)]
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -105,18 +112,14 @@ class Judged:
         return sum(tally.failed for tally in self._tallies.values())
 
     @property
-    def tallies(self) -> Mapping[tuple[str, str], Tally]:
+    def tallies(self) -> Mapping[Seat, Tally]:
         """What each judge makes of each model; of a comparison of the first of the two."""
         return self._tallies
 
     @property
     def groups(self) -> list[Group]:
         """Who judged whom for what, in the order in which it came."""
-        return [
-            Group(judge, model, criterion)
-            for (judge, model), tally in self._tallies.items()
-            for criterion in tally.said
-        ]
+        return [Group(seat, criterion) for seat, tally in self._tallies.items() for criterion in tally.said]
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Take in lines of replies and yield those of verdicts; of a comparison one for both orders."""
@@ -140,10 +143,14 @@ class Judged:
             return None
         return mean_of((place[1], float(verdict)) for place, verdict in said.items())
 
+    def contest(self, judge: str) -> Tally:
+        """Return what a judge makes of the two that are compared."""
+        return next(tally for seat, tally in self._tallies.items() if seat.judge == judge)
+
     def wins(self, judge: str) -> tuple[tuple[int, int, int], Mean | None]:
         """Return wins, ties and losses of the first of the two by a judge, and their mean: 1, a half, 0."""
         a, b = self.sides
-        said = self._tallies[judge, a].said[WIN]
+        said = self.contest(judge).said[WIN]
         counts = Counter(said.values())
         values = ((place[1], {a: 1.0, TIE: 0.5, b: 0.0}[str(winner)]) for place, winner in said.items())
         return (counts[a], counts[TIE], counts[b]), mean_of(values)
@@ -165,7 +172,7 @@ class Judged:
             name.removeprefix("input-"): value for name, value in line.items() if name.startswith("input-")
         }
         place = (model_of(row), str(row.get("id", line["id"])), row.get("repeat"))
-        tally = self._tallies.setdefault((judge, place[0]), Tally())
+        tally = self._tallies.setdefault(Seat(judge, place[0], str(line["template_name"])), Tally())
         tally.asked += 1
         verdicts = self._verdicts(line, tally)
         for criterion, verdict in verdicts.items():
@@ -184,8 +191,9 @@ class Judged:
         """Take in one order of a comparison; the second one of a row decides it."""
         a, b = str(line["input-model_a"]), str(line["input-model_b"])
         place = (a, str(line.get("input-id")), line.get("input-repeat"))
-        tally = self._tallies.setdefault((judge, a), Tally())
-        is_back = str(line["template_name"]).endswith(SWAPPED)
+        template = str(line["template_name"])
+        is_back = template.endswith(SWAPPED)
+        tally = self._tallies.setdefault(Seat(judge, a, template.removesuffix(SWAPPED)), Tally())
         tally.asked += not is_back
         verdict = self._verdicts(line, tally).get("verdict")
         if verdict is None:
@@ -203,7 +211,7 @@ class Judged:
         yield {**pair, "judge": judge, "orders": [forth, back], "verdicts": {WIN: winner}}
 
     def _said(self, group: Group) -> Mapping[Place, Said]:
-        return self._tallies[group.judge, group.model].said[group.criterion]
+        return self._tallies[group.seat].said[group.criterion]
 
     def _is_scale(self, criterion: str) -> bool:
         """Whether a criterion's verdicts are numbers: as its rubric says, or else as it turned out."""
@@ -218,8 +226,8 @@ class Judged:
 
     def _agreement(self, criterion: str, judges: list[str]) -> Agreement:
         said: dict[str, dict[Place, Said]] = {judge: {} for judge in judges}
-        for (judge, _), tally in self._tallies.items():
-            said[judge].update(tally.said.get(criterion, {}))
+        for seat, tally in self._tallies.items():
+            said[seat.judge].update(tally.said.get(criterion, {}))
         shared = [place for place in said[judges[0]] if all(place in verdicts for verdicts in said.values())]
         columns = [[verdicts[place] for place in shared] for verdicts in said.values()]
         if len(judges) > 2:
@@ -253,11 +261,11 @@ class Judged:
             elif self._is_scale(group.criterion):
                 ends = self._ends(group.criterion)
                 by_model = found.setdefault(group.criterion, ({}, *ends))[0]
-                by_model.setdefault(group.model, []).extend(map(float, said))
+                by_model.setdefault(group.seat.model, []).extend(map(float, said))
             else:
                 for choice in self._choices(group.criterion):
                     by_model = found.setdefault(f"{group.criterion}.{choice}", ({}, 0, 1))[0]
-                    by_model.setdefault(group.model, []).extend(float(word == choice) for word in said)
+                    by_model.setdefault(group.seat.model, []).extend(float(word == choice) for word in said)
         return found
 
     def _ends(self, criterion: str) -> tuple[float, float]:
