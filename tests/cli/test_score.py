@@ -68,3 +68,24 @@ def test_mistakes_are_refused(cli, results, write, arguments, why):
     assert code == 2
     assert why in said
     assert results.read_bytes() == before
+
+
+@pytest.mark.real_time
+def test_a_run_scores_its_answers_when_it_is_done(lab, cli, write, tmp_path):
+    lab()
+    write("sums.jsonl", [{"q": f"{n}", "answer": f"{n % 5}"} for n in range(10)])
+    asked = ["run", "sums.jsonl", "-m", "lab/x", "-p", "{{ q }}", "--score", "numeric"]
+    code, out, err = cli(*asked, "--gate", "numeric > 50%")
+    assert code == 4
+    assert "0.500" in out
+    assert "gate missed: numeric > 0.5: lab/x has 0.5" in err
+    assert len((tmp_path / "sums.scored.jsonl").read_text().splitlines()) == 10
+    code, out, _ = cli(*asked, "--gate", "numeric >= 50%", "--json")
+    told = json.loads(out)
+    assert (code, told["scores"]["groups"][0]["scores"]["numeric"]["mean"]) == (0, 0.5)
+    for wrong, why in (
+        (["--gate", "x > 1"], "about scores"),
+        (["--score", "numeric", "-o", "-"], "from a file"),
+    ):
+        code, _, err = cli("run", "sums.jsonl", "-m", "lab/x", "-p", "{{ q }}", *wrong)
+        assert (code, why in err) == (2, True)

@@ -24,6 +24,7 @@ from brimline.cli.options import (
     run_options,
     show_options,
 )
+from brimline.cli.score import read_scoring
 from brimline.cli.summary import as_json, exit_code, summary
 from brimline.cli.text import plural
 from brimline.config import Config
@@ -60,6 +61,21 @@ PATIENCE = 25.0
     type=click.IntRange(min=1),
     help="Embeddings in one HTTP request at most (256); a provider may take fewer.",
 )
+@click.option(
+    "--score",
+    "scorers",
+    multiple=True,
+    metavar="SCORER",
+    help="Score the answers when the run is done, as `brimline score` does. Repeatable.",
+)
+@click.option("--by", multiple=True, metavar="COLUMN", help="Mean scores by this column, too. Repeatable.")
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="'NAME >= X'",
+    help="Exit with 4 if it does not hold. Repeatable.",
+)
 @show_options
 def command(**given: Any) -> int:
     """Send every row of INPUT and write the answers down.
@@ -68,12 +84,18 @@ def command(**given: Any) -> int:
 
     Running the same command again resumes: only what is missing, changed or failed for a passing reason is sent.
     """
+    scoring = read_scoring(given)
     terms = read_terms(given)
     options = make_options({**given, "retry": Retry(given["retry"])})
     if terms.to_json and options.results == STREAM:
         raise ConfigError("--json and -o - both want standard output")
+    if scoring is not None and options.results == STREAM:
+        raise ConfigError("--score reads the results from a file", hint="Name one with -o.")
     terms.ask_before_fresh(options)
-    return run(options, terms.config, terms.display, to_json=terms.to_json, quiet=terms.quiet)
+    if scoring is None:
+        return run(options, terms.config, terms.display, to_json=terms.to_json, quiet=terms.quiet)
+    report, code = carry_out(options, terms.config, terms.display, quiet=terms.quiet)
+    return scoring.after(report, code, options.results, to_json=terms.to_json)
 
 
 class Terms(NamedTuple):

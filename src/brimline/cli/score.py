@@ -1,6 +1,7 @@
 """`brimline score`: how right the answers in a results file are."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from brimline.cli.summary import as_json as run_as_json
 from brimline.cli.text import clean, plural
-from brimline.evals import Gate, Mean, Scored, find_scorer, parse_gate, score_file
+from brimline.engine.report import Report
+from brimline.errors import ConfigError
+from brimline.evals import Gate, Mean, Scored, Scorer, find_scorer, parse_gate, score_file
 
 GATE_MISSED = 4
 
@@ -53,19 +57,67 @@ def command(
     """
     found = [find_scorer(spec) for spec in scorers]
     checks = [parse_gate(text) for text in gates]
-    output = output or results.with_name(
-        f"{results.name.removesuffix('.jsonl').removesuffix('.results')}.scored.jsonl"
-    )
+    output = output or scored_file(results)
     scored = score_file(results, found, by=by, output=output)
     return show(scored, checks, output=output, to_json=to_json)
 
 
-def show(scored: Scored, gates: list[Gate], *, output: Path | None, to_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How the answers of a run are scored when it is done.
+
+    Attributes:
+        scorers: The scorers.
+        by: Columns by which means are taken.
+        gates: What has to hold.
+    """
+
+    scorers: list[Scorer]
+    by: tuple[str, ...]
+    gates: list[Gate]
+
+    def after(self, report: Report, code: int, results: Path, *, to_json: bool) -> int:
+        """Score what a run has answered and return the exit code: its own, or 4 if it is done and a gate is missed."""
+        if not results.exists():
+            return code
+        output = scored_file(results)
+        scored = score_file(results, self.scorers, by=self.by, output=output)
+        missed = show(scored, self.gates, output=output, to_json=False, quiet=to_json)
+        code = missed or code if report.is_complete else code
+        if to_json:
+            scores = as_json(scored, scored.misses(self.gates))
+            whole = msgspec.json.decode(run_as_json(report, code)) | {"scores": scores}
+            click.echo(msgspec.json.encode(whole))
+        return code
+
+
+def read_scoring(given: dict[str, Any]) -> Scoring | None:
+    """Take the options about scores out of `given`; None if there are none.
+
+    Raises:
+        ConfigError: One is wrong, or there is nothing to score by.
+    """
+    specs, by, gates = given.pop("scorers"), given.pop("by"), given.pop("gates")
+    if not specs:
+        if by or gates:
+            raise ConfigError("--by and --gate are about scores", hint="Say which with --score.")
+        return None
+    return Scoring([find_scorer(spec) for spec in specs], by, [parse_gate(text) for text in gates])
+
+
+def scored_file(results: Path) -> Path:
+    """Return where the scores of a results file go."""
+    return results.with_name(f"{results.name.removesuffix('.jsonl').removesuffix('.results')}.scored.jsonl")
+
+
+def show(
+    scored: Scored, gates: list[Gate], *, output: Path | None, to_json: bool, quiet: bool = False
+) -> int:
     """Show the means and say whether the gates hold; return the exit code."""
     misses = scored.misses(gates)
     if to_json:
         click.echo(msgspec.json.encode(as_json(scored, misses)))
-    else:
+    elif not quiet:
         _print(scored, output)
     for problem in scored.problems:
         click.echo(clean(f"brimline: {problem}"), err=True)
