@@ -28,7 +28,7 @@ CONFIG = Config(endpoints={"lab": Endpoint(base_url="http://127.0.0.1", key="non
 def lanes(options: RunOptions) -> tuple[Plan, list[list[int]]]:
     """Check the input and return its requests, lane by lane."""
     checked = check_input(
-        open_table(options.input), make_recipe(options, options.input.parent), CONFIG, with_keys=False
+        open_table(options.input), make_recipe(options, options.input.parent, CONFIG), CONFIG, with_keys=False
     )
     checked.require()
     plan = checked.plan

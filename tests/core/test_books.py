@@ -144,7 +144,7 @@ def test_replicas_are_equal_to_one_limiter(steps):
     for who, wait, tokens, what in steps:
         now += wait
         demand = Demand(1, tokens)
-        single, shared = alone._obstacle(now, demand), sets[who].acquire(now, demand)
+        single, shared = alone.obstacle(now, demand), sets[who].acquire(now, demand)
         if isinstance(shared, NotUntil):
             assert shared.by.words == CLAIMED.words or shared.when == single.when
             continue
@@ -391,8 +391,8 @@ def test_a_condensed_daybook_limits_no_less(steps, when):
     look(new, now)
     for tokens in (1, 100, 900):
         demand = Demand(1, tokens)
-        refused = new._obstacle(now, demand)
-        assert refused is not None or old._obstacle(now, demand) is None
+        refused = new.obstacle(now, demand)
+        assert refused is not None or old.obstacle(now, demand) is None
 
 
 def test_a_condensed_daybook_is_bounded():

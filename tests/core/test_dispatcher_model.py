@@ -800,7 +800,7 @@ class Scheduling(RuleBasedStateMachine):
         assert until > self.now
         useful = [when for line in self.lines.values() for when in line.later.values()]
         for scope in self.dispatcher._scopes.values():
-            if scope.pick() is None:
+            if scope.pick(self.now) is None:
                 if (when := self.next_hedge(scope)) is not None:
                     assert when > self.now, "a hedge could start now"
                     useful.append(when)
@@ -845,7 +845,7 @@ class Scheduling(RuleBasedStateMachine):
         """When the scope's limits let its next request go; None: not before a slot is free."""
         if sum(flight.scope == scope.key for flight in self.flights.values()) >= self.concurrency[scope.key]:
             return None
-        head = scope.pick().stage.queue.peek()
+        head = scope.pick(self.now).stage.queue.peek()
         first = self.earliest(scope, head)
         if scope._large is not head or self.now >= scope._due:
             return first

@@ -354,7 +354,7 @@ class Routing(RuleBasedStateMachine):
 
     def possible(self, scope):
         """When the next ticket of a scope could start, as things are."""
-        name, route = scope.key.endpoint, scope.pick()
+        name, route = scope.key.endpoint, scope.pick(self.now)
         busy = sum(flight.endpoint == name for flight in self.flights.values())
         if route is None or busy >= self.concurrency[name] or self.streak[name] >= THRESHOLD:
             return NEVER

@@ -57,7 +57,7 @@ def test_a_plan_finds_every_request_again(path):
     check = Check(path, ROWS)
     assert check.problems.count == 0
     assert (check.plan.rows, check.plan.requests, check.plan.models) == (4, 4, ["lab/x", "lab/y"])
-    assert [*check.plan.model_of] == [0, 1, 0, 1]
+    assert [*check.plan.lane_of] == [0, 1, 0, 1]
     read = check.plan.read(array("I", [3, 0, 1]))
     assert [(request.messages[0]["content"], request.id, request.origin.number) for request in read] == [
         ("d", 3, 3),
@@ -77,7 +77,7 @@ def test_each_request_is_noted_with_the_id_that_its_row_gives(path):
 
 def test_with_several_models_a_row_makes_one_request_for_each(path):
     check = Check(path, ROWS, models=("lab/p", "lab/q", "lab/p2"))
-    assert (check.plan.rows, check.plan.requests, [*check.plan.model_of]) == (4, 12, [0, 1, 2] * 4)
+    assert (check.plan.rows, check.plan.requests, [*check.plan.lane_of]) == (4, 12, [0, 1, 2] * 4)
     read = check.plan.read(array("I", [4, 11, 0]))
     assert [(request.messages[0]["content"], request.model) for request in read] == [
         ("b", "lab/q"),
@@ -119,12 +119,12 @@ def test_a_million_problems_are_counted_and_the_first_are_kept(path):
 
 
 def test_more_models_than_two_bytes_can_tell_apart_are_a_problem_and_no_crash(path, monkeypatch):
-    monkeypatch.setattr(plan_module, "MOST_MODELS", 3)
+    monkeypatch.setattr(plan_module, "MOST_LANES", 3)
     check = Check(path, b"".join(row("a", f"lab/{number % 5}") for number in range(7)))
     assert check.texts == [f":{line}: names more than 3 models" for line in (4, 5)]
     assert len(check.plan.models) == 3
     monkeypatch.undo()
-    assert 2 ** (8 * check.plan.model_of.itemsize) == plan_module.MOST_MODELS
+    assert 2 ** (8 * check.plan.lane_of.itemsize) == plan_module.MOST_LANES
 
 
 def test_a_row_changed_since_it_was_checked_is_not_sent(path):

@@ -25,9 +25,11 @@ WANTED = {
 
 def planned(rows, models):
     """A plan of `rows` rows that each go to `models` models, without a file."""
-    plan = Plan(None, SimpleNamespace(per_row=models), models=[f"lab/{n}" for n in range(models)])
+    plan = Plan(
+        None, SimpleNamespace(per_row=models), lanes={f"lab/{n}": (f"lab/{n}", "") for n in range(models)}
+    )
     plan.offsets = array("Q", range(rows))
-    plan.model_of = array("H", [*range(models)] * rows)
+    plan.lane_of = array("H", [*range(models)] * rows)
     return plan
 
 

@@ -24,7 +24,7 @@ def command(*, to_json: bool, **given: Any) -> int:
     config = make_config(given)
     options = make_options(given)
     try:
-        recipe = make_recipe(options, options.input.parent, repeat=config.run.repeat)
+        recipe = make_recipe(options, options.input.parent, config)
         checked = check_input(open_table(options.input), recipe, config, with_keys=False)
     except BrimlineError as error:
         if not to_json:
@@ -44,17 +44,10 @@ def _as_json(checked: Checked) -> dict[str, Any]:
         "ok": not problems.count,
         "rows": plan.rows,
         "requests": plan.requests,
-        "models": _models(checked),
+        "models": plan.counts(),
         "problems": problems.texts,
         "more_problems": problems.count - len(problems.texts),
     }
-
-
-def _models(checked: Checked) -> dict[str, int]:
-    counts = dict.fromkeys(checked.plan.models, 0)
-    for place in checked.plan.model_of:
-        counts[checked.plan.models[place]] += 1
-    return counts
 
 
 def _show(checked: Checked) -> None:
@@ -63,7 +56,7 @@ def _show(checked: Checked) -> None:
         click.echo(clean(text), err=True)
     if problems.count > len(problems.texts):
         click.echo(f"... and {problems.count - len(problems.texts)} more", err=True)
-    for model, count in _models(checked).items():
+    for model, count in plan.counts().items():
         click.echo(clean(f"{model}: {plural(count, 'request')}"))
     verdict = plural(problems.count, "problem") if problems.count else "no problems"
     click.echo(f"{plural(plan.rows, 'row')}, {plural(plan.requests, 'request')}, {verdict}; nothing was sent")

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brimline.config.endpoints import Endpoint, built_in
-from brimline.config.limits import LimitRule, ModelLimits, limits_for
+from brimline.config.limits import GROUP, LimitRule, ModelLimits, group_quotas, limits_for
 from brimline.config.place import Place, place_of, speak_of
 from brimline.config.pools import check_members
 from brimline.config.run import RunSettings, default_cache
 from brimline.config.section import nearest
+from brimline.core.quota import Quota
 from brimline.errors import ConfigError
 
 
@@ -122,6 +123,15 @@ class Config:
     def limits(self, model: str) -> ModelLimits:
         """Return what is declared for a model."""
         return limits_for(model, self.rules)
+
+    @property
+    def limited_groups(self) -> frozenset[str]:
+        """The groups of rows for which anything is declared; `*` is among them if it is for each."""
+        return frozenset(rule.pattern.removeprefix(GROUP) for rule in self.rules if rule.is_of_group)
+
+    def group_quotas(self, group: str) -> tuple[Quota, ...]:
+        """Return what is declared for a group of rows, whichever models they go to."""
+        return group_quotas(group, self.rules) if group else ()
 
     def outranked(self, rules: Iterable[LimitRule]) -> "Config":
         """Return the configuration with rules that win over all that it has."""

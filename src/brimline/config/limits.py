@@ -8,13 +8,19 @@ from brimline.config.section import Section
 from brimline.core.quota import Dimension, Quota, parse_quotas
 from brimline.errors import ConfigError
 
+GROUP = "group:"
+"""Rules whose pattern begins so speak of the rows of a group, whichever models they go to."""
+
+EACH_GROUP = f"{GROUP}*"
+"""The pattern that speaks of each group by itself, if no other rule does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRule:
     """What is declared for the models that match a pattern.
 
     Attributes:
-        pattern: A model reference, or a pattern with `*` as in `openai/*`.
+        pattern: A model reference, or a pattern with `*` as in `openai/*`; or `group:NAME`, `group:*` for each group.
         quotas: Declared quotas.
         concurrency: Declared attempts in flight at once, or None.
         scope: Name of the quota that these models share, or None: each has its own.
@@ -29,9 +35,22 @@ class LimitRule:
     source: str = "Python"
     rank: int = 0
 
+    def __post_init__(self) -> None:
+        if self.is_of_group and (
+            self.concurrency is not None
+            or self.scope is not None
+            or any(quota.dimension is not Dimension.REQUESTS for quota in self.quotas)
+        ):
+            raise ConfigError(f"'{self.pattern}': the limits of a group count requests and nothing else")
+
+    @property
+    def is_of_group(self) -> bool:
+        """Whether it speaks of groups of rows, not of models."""
+        return self.pattern.startswith(GROUP)
+
     def matches(self, model: str) -> bool:
         """Whether the rule speaks of `model`."""
-        return fnmatchcase(model, self.pattern)
+        return not self.is_of_group and fnmatchcase(model, self.pattern)
 
     @property
     def weight(self) -> tuple[int, bool, int]:
@@ -85,6 +104,17 @@ def limits_for(model: str, rules: Iterable[LimitRule]) -> ModelLimits:
     )
 
 
+def group_quotas(group: str, rules: Iterable[LimitRule]) -> tuple[Quota, ...]:
+    """Return what is declared for a group of rows: by the rules that name it, or else by those for each."""
+    own = f"{GROUP}{group}"
+    speaking = [rule for rule in rules if rule.quotas and rule.pattern in {own, EACH_GROUP}]
+    if not speaking:
+        return ()
+    best = max(speaking, key=lambda rule: (rule.rank, rule.pattern == own))
+    same = [rule for rule in speaking if (rule.rank, rule.pattern) == (best.rank, best.pattern)]
+    return tuple({quota.window: quota for rule in same for quota in rule.quotas}.values())
+
+
 def read_limits(section: Section, pattern: str) -> LimitRule:
     """Read one `[limits."PATTERN"]` table."""
     rate = section.take("rate", str)
@@ -95,8 +125,8 @@ def read_limits(section: Section, pattern: str) -> LimitRule:
         raise section.error("concurrency", f"expected at least 1, got {concurrency}")
     try:
         quotas = parse_quotas(rate) if rate is not None else ()
+        return LimitRule(
+            pattern=pattern, quotas=quotas, concurrency=concurrency, scope=scope, source=section.file
+        )
     except ConfigError as error:
         raise section.error("rate", str(error)) from None
-    return LimitRule(
-        pattern=pattern, quotas=quotas, concurrency=concurrency, scope=scope, source=section.file
-    )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from brimline.core.estimate import Size, measure
+from brimline.core.gate import Gate
 from brimline.core.hedging import Hedging
 from brimline.core.permit import Demand, Permit
 from brimline.core.queue import Queue
@@ -212,6 +213,9 @@ class Lane:
     Attributes:
         run: Whose requests they are; opaque here.
         model: The model reference that is asked for.
+        group: The group whose limits hold for all of it, or an empty string.
+        gate: Those limits, or None.
+        name: What tells it from the run's other lanes.
         room: How many requests it likes to hold at least; a bundle is one.
         bundle: How many requests may go in one exchange.
         stages: Who may answer: a pool or an endpoint, and the fallbacks after it.
@@ -227,8 +231,8 @@ class Lane:
     """
 
     __slots__ = (
-        "asked", "bundle", "closed", "entry", "exhausted", "falls_on", "hedging", "later", "model", "open", "paused",
-        "room", "run", "stages",
+        "asked", "bundle", "closed", "entry", "exhausted", "falls_on", "gate", "group", "hedging", "later", "model", "name",
+        "open", "paused", "room", "run", "stages",
     )  # fmt: skip
 
     def __init__(
@@ -241,6 +245,9 @@ class Lane:
     ) -> None:
         self.run = run
         self.model = model
+        self.name = model
+        self.group = ""
+        self.gate: Gate | None = None
         self.room = room
         self.bundle = 1
         self.entry = Stage(self, model)
@@ -253,6 +260,11 @@ class Lane:
         self.paused = False
         self.closed: Fault | None = None
         self.hedging = hedging
+
+    def join(self, group: str, gate: Gate) -> None:
+        """Let all its requests be in a group, with the limits of that."""
+        self.name = f"{self.model} ({group})"
+        self.group, self.gate = group, gate
 
     def add_fallback(self, model: str) -> Stage:
         """Return a new stage, to which tickets fall back after all others."""
@@ -327,4 +339,4 @@ class Lane:
 
     def __repr__(self) -> str:
         waiting = sum(len(stage.queue) for stage in self.stages)
-        return f"<Lane {self.model}: {waiting} waiting, {len(self.later)} later, {self.open} open>"
+        return f"<Lane {self.name}: {waiting} waiting, {len(self.later)} later, {self.open} open>"

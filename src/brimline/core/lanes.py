@@ -9,6 +9,7 @@ from itertools import count
 
 from brimline.core.bundle import halves, is_divisible, parts_of
 from brimline.core.estimate import Estimator, measure
+from brimline.core.gate import Gate, Group
 from brimline.core.health import Health
 from brimline.core.hedging import Hedging
 from brimline.core.lane import Lane, Ticket
@@ -41,6 +42,7 @@ class Lanes:
         self._max_wait = max_wait
         self._epoch = epoch
         self._scopes: dict[LimitScope, Scope] = {}
+        self._gates: dict[str, Gate] = {}
         self._health: dict[str, Health] = {}
         self._estimators: dict[str, Estimator] = {}
         self._lanes: dict[Lane, None] = {}
@@ -59,6 +61,7 @@ class Lanes:
         hedge: bool = False,
         fallbacks: Sequence[tuple[str, Sequence[Way]]] = (),
         falls_on: frozenset[FaultKind] = frozenset(),
+        group: Group | None = None,
     ) -> Lane:
         """Open a lane for `model`, which is answered in any of these ways.
 
@@ -70,8 +73,13 @@ class Lanes:
             hedge: Whether what is late at the lane's end gets a second attempt.
             fallbacks: Where requests go on in order, by model reference.
             falls_on: For which kinds of faults they do.
+            group: The group that its requests are in, or None.
         """
         lane = Lane(run, model, room, Hedging() if hedge else None, falls_on)
+        if group is not None:
+            if group.name not in self._gates:
+                self._gates[group.name] = group.limits()
+            lane.join(group.name, self._gates[group.name])
         self._equip(lane.entry, ways)
         for name, others in fallbacks:
             self._equip(lane.add_fallback(name), others)

@@ -116,7 +116,7 @@ class LimitSet:
             for (place, _), tide in self.tides.items():
                 tide.take(now, books.foreign[place])
             books.foreign = NOTHING
-        answer = self._crowded(now) or self._obstacle(now, demand) or self._take(now, demand)
+        answer = self._crowded(now) or self.obstacle(now, demand) or self._take(now, demand)
         books.close(now, answer, is_passing=is_passing)
         return answer
 
@@ -136,7 +136,7 @@ class LimitSet:
                 return NotUntil(when, self.learned.crowd, is_slot=True)
         return None
 
-    def _obstacle(self, now: int, demand: Demand) -> NotUntil | None:
+    def obstacle(self, now: int, demand: Demand) -> NotUntil | None:
         """Return what holds `demand` back longest, or None if it may go now."""
         books = self._books
         latest, binding, is_size = books.closed_until, books.closed, False
@@ -177,6 +177,8 @@ class LimitSet:
         """Count the permit's attempt as gone only now: its connection had to be made first."""
         self._leaving.pop(permit, None)
         self._move(now, permit)
+        if permit.beside is not None:
+            permit.beside.depart(now)
 
     def linger(self, now: int) -> None:
         """Count attempts that have not left yet as if they left now.
@@ -201,6 +203,8 @@ class LimitSet:
         Returns whether something became possible earlier than before.
         """
         self._end(permit)
+        if permit.beside is not None:
+            permit.beside.settle()
         if usage is None:
             self._past.note(permit.at, permit.demand)
             return False
@@ -212,6 +216,8 @@ class LimitSet:
     def refund(self, permit: Permit) -> bool:
         """Give everything back: the attempt never left. Settles the permit."""
         self._end(permit)
+        if permit.beside is not None:
+            permit.beside.refund()
         return self._amend(permit, Demand(requests=0))
 
     def _end(self, permit: Permit) -> None:

@@ -66,6 +66,22 @@ class NotUntil:
     is_slot: bool = False
 
 
+class GroupPermit(Protocol):
+    """What a group has given for an attempt, beside what its model has."""
+
+    def depart(self, now: int) -> None:
+        """The attempt leaves only now."""
+        ...
+
+    def settle(self) -> None:
+        """The attempt has left."""
+        ...
+
+    def refund(self) -> None:
+        """The attempt never left."""
+        ...
+
+
 class Permit:
     """Leave to make one attempt. It is settled exactly once, and its slot is released exactly once.
 
@@ -75,15 +91,17 @@ class Permit:
         at: When it left as far as is known, ns.
         in_flight: How many were in flight with it.
         marks: How much had been let go with it in all.
+        beside: The permit of the attempt's group, which is settled and released with it, or None.
     """
 
-    __slots__ = ("_released", "_settled", "at", "demand", "in_flight", "marks", "started")
+    __slots__ = ("_released", "_settled", "at", "beside", "demand", "in_flight", "marks", "started")
 
     def __init__(self, demand: Demand, started: int, in_flight: int, marks: Demand) -> None:
         self.demand = demand
         self.started = self.at = started
         self.in_flight = in_flight
         self.marks = marks
+        self.beside: GroupPermit | None = None
         self._settled = False
         self._released = False
 

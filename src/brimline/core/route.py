@@ -117,9 +117,9 @@ class Stage:
             stage = stage.following
         return stage
 
-    def first(self, route: Route) -> Route:
+    def first(self, now: int, route: Route) -> Route:
         """Return which of those that may be able to start now goes first; `route` is one of them."""
-        ready = [other for other in self.routes if other is route or self._is_ready(other)]
+        ready = [other for other in self.routes if other is route or self._is_ready(now, other)]
         return min(ready, key=self._due)
 
     def took(self, route: Route) -> None:
@@ -131,9 +131,9 @@ class Stage:
         """Return a route's turn; the turns that it could not take are gone."""
         return max(route.turn, self._turn)
 
-    def _is_ready(self, route: Route) -> bool:
+    def _is_ready(self, now: int, route: Route) -> bool:
         """Whether a route may be able to start, and would take its next ticket from here."""
-        picked = route.scope.pick() if route.scope.ready else None
+        picked = route.scope.pick(now) if route.scope.ready else None
         return picked is not None and picked.stage is self
 
     def __repr__(self) -> str:

@@ -36,9 +36,9 @@ class Scheduler(Lanes):
                 return NeedRequests(lane, room)
         while self._line:
             scope = self._line[0]
-            route = scope.pick()
+            route = scope.pick(now)
             if route is not None and route.stage.is_pool:
-                route = route.stage.first(route)
+                route = route.stage.first(now, route)
                 if route.scope is not scope:
                     scope = self._go_ahead(route.scope)
             attempt = self._hedge(now, scope) if route is None else self._start(now, route)
@@ -126,15 +126,24 @@ class Scheduler(Lanes):
         self, now: int, route: Route, ticket: Ticket, *, is_passing: bool = False
     ) -> Permit | NotUntil:
         """Take what the ticket's next exchange needs."""
-        limits = route.scope.limits
+        limits, gate = route.scope.limits, route.stage.lane.gate
         demand = self._demand(route, ticket)
         if route.stage.is_pool and limits.impossible(demand) and self._fits_elsewhere(route, ticket):
             return NotUntil(None, OTHERS, is_size=True)
-        return limits.acquire(now, limits.fitted(demand), is_passing=is_passing)
+        if gate is not None and (shut := gate.opens(now)) is not None:
+            return shut
+        answer = limits.acquire(now, limits.fitted(demand), is_passing=is_passing)
+        if gate is not None and isinstance(answer, Permit):
+            gate.enter(now, answer)
+        return answer
 
     def _hedge(self, now: int, scope: Scope) -> Attempt | None:
         """Start a second attempt beside the one that is late, where nothing waits; or note when one will be."""
         scope.blocked = None
+        if scope.routes and (shut := scope.shut(now)) is not None:
+            scope.wants_slot = False
+            self._park(scope, shut.when, shut.by)
+            return None
         slowest = scope.slowest()
         breaker = self._health[scope.key.endpoint].breaker
         if slowest is None or breaker.is_open:

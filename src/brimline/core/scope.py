@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from brimline.core.hedging import Hedging
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.limits import PLACES, LimitSet
-from brimline.core.permit import Binding
+from brimline.core.permit import Binding, NotUntil
 from brimline.core.retry import RetryAt, RetryPolicy, Rng
 from brimline.core.route import Route
 from brimline.core.time import MINUTE, SECOND
@@ -81,13 +81,18 @@ class Scope:
         self._odd: deque[int] = deque(maxlen=ODD)
         self._refused_since: int | None = None
 
-    def pick(self) -> Route | None:
-        """Return the route to serve: the highest priority first, then each in turn."""
-        if not self.routes:
-            return None
+    def pick(self, now: int) -> Route | None:
+        """Return the route to serve of those whose gate is open: the highest priority first, then each in turn."""
         if len(self.routes) == 1:
-            return self.routes[0]
-        return max(self.routes, key=lambda route: route.stage.queue.peek().request.priority)
+            gate = self.routes[0].stage.lane.gate
+            return self.routes[0] if gate is None or gate.opens(now) is None else None
+        open_ = [route for route in self.routes if not (gate := route.stage.lane.gate) or not gate.opens(now)]
+        return max(open_, key=lambda route: route.stage.queue.peek().request.priority, default=None)
+
+    def shut(self, now: int) -> NotUntil | None:
+        """Return when the first gate opens where all lanes that wait stand before one; None: none does."""
+        ways = [gate.opens(now) for route in self.routes if (gate := route.stage.lane.gate) is not None]
+        return min(filter(None, ways), key=lambda until: until.when or 0, default=None)
 
     def turn(self, route: Route) -> None:
         """Put a route that was served behind the others, or out of the line if nothing waits for it."""

@@ -13,9 +13,8 @@ from brimline.types import Request
 KEPT = 1000
 """Problems that are kept word for word; the rest is counted."""
 
-
-MOST_MODELS = 1 << 16
-"""Models that a plan can tell apart: two bytes a request."""
+MOST_LANES = 1 << 16
+"""Lanes that a plan can tell apart: two bytes a request."""
 
 
 @dataclass(slots=True)
@@ -40,15 +39,15 @@ class Plan:
         table: The input.
         recipe: What makes requests of its rows.
         offsets: Where each row begins.
-        models: Model references in order of appearance.
-        model_of: For each request, its model's place in `models`.
+        lanes: The model reference and the group of each lane, by its name, in order of appearance.
+        lane_of: For each request, its lane's place in `lanes`.
     """
 
     table: Table
     recipe: Recipe
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
-    models: list[str] = field(default_factory=list)
-    model_of: "array[int]" = field(default_factory=lambda: array("H"))
+    lanes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lane_of: "array[int]" = field(default_factory=lambda: array("H"))
 
     @property
     def rows(self) -> int:
@@ -58,7 +57,20 @@ class Plan:
     @property
     def requests(self) -> int:
         """How many requests there are."""
-        return len(self.model_of)
+        return len(self.lane_of)
+
+    @property
+    def models(self) -> list[str]:
+        """Model references in order of appearance."""
+        return [*dict.fromkeys(model for model, _ in self.lanes.values())]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests go to each model."""
+        models = [model for model, _ in self.lanes.values()]
+        counts = dict.fromkeys(models, 0)
+        for place in self.lane_of:
+            counts[models[place]] += 1
+        return counts
 
     def read(self, numbers: "array[int]") -> list[Request]:
         """Return requests by their numbers; those of one row should stand together.
@@ -143,6 +155,7 @@ class _Checker:
         self._note = note
         self._with_keys = with_keys
         self._places: dict[str, int] = {}
+        self._models = {*plan.recipe.models}
 
     def add(self, row: Row) -> None:
         plan = self._plan
@@ -154,7 +167,7 @@ class _Checker:
             plan.offsets.append(row.offset)
             return
         for request in requests:
-            plan.model_of.append(self._place(request.model, row))
+            plan.lane_of.append(self._place(request, row))
             if not request.repeat and (problem := self._check_request(request)) is not None:
                 self._problems.add(f"{self._where(row)}: {problem}")
             assert isinstance(request.origin, Origin)
@@ -164,15 +177,16 @@ class _Checker:
     def _where(self, row: Row) -> str:
         return self._plan.table.source.where(row.line)
 
-    def _place(self, model: str, row: Row) -> int:
-        place = self._places.get(model)
-        if place is None and len(self._places) == MOST_MODELS:
-            self._problems.add(f"{self._where(row)}: names more than {MOST_MODELS:,} models")
+    def _place(self, request: Request, row: Row) -> int:
+        model, lane = request.model, request.lane
+        place = self._places.get(lane)
+        if place is None and len(self._places) == MOST_LANES:
+            self._problems.add(f"{self._where(row)}: names more than {MOST_LANES:,} models")
             return 0
         if place is None:
-            place = self._places[model] = len(self._plan.models)
-            self._plan.models.append(model)
-            given = model in self._plan.recipe.models
-            if not given and (problem := self._check_model(model)) is not None:
+            place = self._places[lane] = len(self._plan.lanes)
+            self._plan.lanes[lane] = model, request.group
+            if model not in self._models and (problem := self._check_model(model)) is not None:
                 self._problems.add(f"{self._where(row)}: {problem}")
+            self._models.add(model)
         return place

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from brimline.data.batch import Form, form_of, missing_id
+from brimline.data.grouping import Grouping
 from brimline.data.items import read_items
 from brimline.data.key import request_key
 from brimline.data.media import Media
@@ -52,6 +53,7 @@ class Recipe:
         params: Generation parameters, which win over the row's.
         schema: The JSON schema that answers have to follow, or None.
         repeat: How many answers are asked for each row by each model.
+        grouping: Tells the groups of rows, or None: they have none.
     """
 
     media: Media
@@ -63,6 +65,7 @@ class Recipe:
     params: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     repeat: int = 1
+    grouping: Grouping | None = None
 
     @property
     def per_row(self) -> int:
@@ -104,6 +107,7 @@ class Recipe:
         for model in models:
             params = _filtered(given, model, columns) if "safety_filter" in columns else given
             key = _key(model, prompt, params, operation, self.schema) if with_keys else ""
+            group = "" if self.grouping is None else self.grouping.group_of(columns, model)
             for repeat in repeats:
                 request = Request(
                     id=number if own_id is None else own_id,
@@ -115,6 +119,7 @@ class Recipe:
                     operation=operation,
                     schema=self.schema,
                     priority=priority,
+                    group=group,
                     repeat=repeat,
                     key=key,
                     origin=origin or Origin(place, columns, own_id, form is not None),

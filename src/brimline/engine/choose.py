@@ -45,7 +45,7 @@ class Choice:
     """What a run has to do.
 
     Attributes:
-        pending: For each model, the numbers of the requests to send, in order.
+        pending: For each lane, the numbers of the requests to send, in order.
         duplicates: What each of them is the original of.
         recorded: Originals whose outcome is on file while some of their duplicates have none.
         samples: For each request, which of equal ones it is, from 0; empty if no two are equal.
@@ -57,10 +57,10 @@ class Choice:
     samples: "array[int]" = field(default_factory=lambda: array("I"))
 
     def copied(self) -> Iterator[tuple[str, int]]:
-        """Yield model and number of each duplicate whose original is sent."""
-        for model, numbers in self.pending.items() if self.duplicates else ():
+        """Yield lane and number of each duplicate whose original is sent."""
+        for lane, numbers in self.pending.items() if self.duplicates else ():
             for number in numbers:
-                yield from ((model, duplicate) for duplicate in self.duplicates.of(number))
+                yield from ((lane, duplicate) for duplicate in self.duplicates.of(number))
 
     def owed(self) -> Iterator[int]:
         """Yield the duplicates whose original's outcome is on file."""
@@ -173,7 +173,7 @@ class _Chooser:
 
     def fill(self, plan: Plan, limit: int | None) -> None:
         """Choose what is to be sent, at most `limit` requests."""
-        pending: list[array[int]] = [array("I") for _ in plan.models]
+        pending: list[array[int]] = [array("I") for _ in plan.lanes]
         left = plan.requests if limit is None else limit
         for number in self._part:
             if not left:
@@ -181,9 +181,9 @@ class _Chooser:
             if self._wanted(self._standing[number]) and not (
                 self._is_duplicate and self._is_duplicate[number]
             ):
-                pending[plan.model_of[number]].append(number)
+                pending[plan.lane_of[number]].append(number)
                 left -= 1
-        self.choice.pending = dict(zip(plan.models, pending, strict=True))
+        self.choice.pending = dict(zip(plan.lanes, pending, strict=True))
 
 
 def _wanted(retry: Retry) -> Callable[[int], bool]:

@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from brimline.config import Config, Endpoint, LimitRule, Place, load_config
+from brimline.config.limits import GROUP
 from brimline.config.run import read_fallback, read_kinds
 from brimline.config.size import parse_size
+from brimline.core.gate import Gate, Group
 from brimline.core.lane import Lane
 from brimline.core.quota import parse_quotas
 from brimline.core.route import Way
@@ -352,10 +354,12 @@ class Engine:
         model: str,
         restorer: Callable[[str], Restore] | None = None,
         operation: Operation = Operation.CHAT,
+        group: str = "",
     ) -> Lane:
-        """Open a lane of `run` for `model`; whatever may answer it is made ready first.
+        """Open a lane of `run` for `model` and a group; whatever may answer it is made ready first.
 
-        `restorer` gives, for a model reference, what books in its limits that which earlier processes used.
+        `restorer` gives, for a model reference or `group:NAME`, what books in its limits that which earlier processes
+        used.
 
         Raises:
             ConfigError: The endpoint does not exist or lacks its key.
@@ -370,9 +374,24 @@ class Engine:
             fallbacks=fallbacks,
             falls_on=self.config.run.fallback_on,
             operation=operation,
+            group=self._group(group, restorer),
         )
         self._runs.add(run)
         return lane
+
+    def _group(self, name: str, restorer: Callable[[str], Restore] | None) -> Group | None:
+        """Return a group with what makes its limits, or None if nothing is declared for it."""
+        quotas = self.config.group_quotas(name)
+        if not quotas:
+            return None
+
+        def make() -> Gate:
+            gate = Gate(quotas)
+            if restorer is not None:
+                restorer(f"{GROUP}{name}")(gate.limits, None)
+            return gate
+
+        return Group(name, make)
 
     async def _ways(self, model: str, restorer: Callable[[str], Restore] | None) -> list[Way]:
         """Return the ways to an answer of a model: one, or those of its pool's members."""

@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 
+from brimline.config.limits import GROUP
 from brimline.core.faults import CONSEQUENCES
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
@@ -184,28 +185,29 @@ class Execution:
             await self._run.recall.flush()
 
     def _count(self) -> None:
-        """Count how many requests of each model get their outcome now, and how many had theirs before."""
+        """Count how many requests of each lane get their outcome now, and how many had theirs before."""
         choice, stands = self._prepared.choice, self._standing
-        self._totals = {model: len(numbers) for model, numbers in choice.pending.items() if numbers}
+        self._totals = {lane: len(numbers) for lane, numbers in choice.pending.items() if numbers}
         again = sum(1 for numbers in choice.pending.values() for number in numbers if stands[number])
-        for model, number in choice.copied():
-            self._totals[model] += 1
+        for lane, number in choice.copied():
+            self._totals[lane] += 1
             again += bool(stands[number])
         owed = sum(1 for number in choice.owed() if not stands[number])
         self._before = self._plan.requests - stands.count(Standing.MISSING) - again + owed
 
     async def _send(self) -> None:
         self._run.is_open = True
-        for model in self._totals:
-            await self._engine.open_lane(self._run, model, self._restorer, self._asked(model))
+        for name in self._totals:
+            model, group = self._plan.lanes[name]
+            await self._engine.open_lane(self._run, model, self._restorer, self._asked(name), group=group)
         self._note_whole()
         self._engine.pump.spawn(self._run, self._pay_out())
         await self._run.done.wait()
 
-    def _asked(self, model: str) -> Operation:
-        """Return what the first request of a model asks for; most of the others will ask for the same."""
+    def _asked(self, lane: str) -> Operation:
+        """Return what the first request of a lane asks for; most of the others will ask for the same."""
         try:
-            (request,) = self._plan.read(self._prepared.choice.pending[model][:1])
+            (request,) = self._plan.read(self._prepared.choice.pending[lane][:1])
         except InputError:  # it was changed; whoever reads it to be sent says so
             return Operation.CHAT
         return request.operation
@@ -267,6 +269,8 @@ class Execution:
         What the daybook that processes share has held since it happened is not booked twice.
         """
         config, epoch = self._engine.config, self._clock.epoch
+        if model.startswith(GROUP):
+            return partial(self._restore_group, model.removeprefix(GROUP))
         limited = config.resolve(model).name, config.limits(model).scope
 
         @cache
@@ -287,6 +291,12 @@ class Execution:
 
         return restore
 
+    def _restore_group(self, group: str, limits: LimitSet, since: int | None) -> None:  # noqa: ARG002  none is shared
+        """Book in a group's limits what earlier processes sent."""
+        for used in self._prepared.history.recent:
+            if used.group == group:
+                limits.restore(used.at - self._clock.epoch, Demand(used.requests))
+
     def _note(self, outcome: Outcome) -> None:
         """Note a durable outcome and those of its duplicates, and stop if too many have failed."""
         assert isinstance(outcome.request.origin, Origin)
@@ -294,7 +304,7 @@ class Execution:
         self._standing[number] = _standing(outcome)
         for duplicate in self._duplicates.of(number) if self._duplicates else ():
             self._standing[duplicate] = self._standing[number]
-            self._run.meters[outcome.request.model].copied(self._clock.now(), ok=outcome.ok)
+            self._run.meters[outcome.request.lane].copied(self._clock.now(), ok=outcome.ok)
         most = self._options.stop_after_failed
         if most is not None and not outcome.ok:
             failed = sum(meter.failed for meter in self._run.meters.values())

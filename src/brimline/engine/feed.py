@@ -104,7 +104,7 @@ class Feed:
 
     async def pull(self, lane: Lane, room: int) -> list[Request] | None:
         """Return what was read for the lane, as soon as there is something."""
-        buffer, arrived = self._buffers[lane.model], self._arrived[lane.model]
+        buffer, arrived = self._buffers[lane.name], self._arrived[lane.name]
         self._hungry.add(lane)
         self._wanted.set()
         while not buffer and self.run.is_open:
@@ -147,9 +147,9 @@ class Feed:
 
     def rest(self) -> Iterator[Outcome]:
         """Yield a failure for everything that was read but never sent, and for the rest of a list."""
-        for model, buffer in self._buffers.items():
+        for lane, buffer in self._buffers.items():
             while buffer:
-                yield Failure(request=buffer.pop(), fault=self.run.lanes[model].closed or self._fault)
+                yield Failure(request=buffer.pop(), fault=self.run.lanes[lane].closed or self._fault)
         if self._is_sized and not self._unplaced:
             self._unplaced.extend(islice(self._rest, 1))
         while self._unplaced:
@@ -236,25 +236,25 @@ class Feed:
     async def _place(self) -> None:
         """Put the next item into its lane's buffer, or its failure among the outcomes; all of it or nothing."""
         made = self._known(self._made())
-        if isinstance(made, Request) and made.model not in self.run.lanes:
+        if isinstance(made, Request) and made.lane not in self.run.lanes:
             try:
                 await self._open(made)
             except ConfigError as error:
                 made = Failure(request=made, fault=Fault(FaultKind.INVALID_REQUEST, str(error)))
-        if isinstance(made, Request) and (fault := self.run.lanes[made.model].closed) is not None:
+        if isinstance(made, Request) and (fault := self.run.lanes[made.lane].closed) is not None:
             made = Failure(request=made, fault=fault)
         if isinstance(made, Request):
-            self._buffers[made.model].push(made)
-            self._arrived[made.model].set()
+            self._buffers[made.lane].push(made)
+            self._arrived[made.lane].set()
         else:
             self._outcomes.put(made)
         self._placed()
-        if isinstance(made, Request) and len(self._buffers[made.model]) >= AHEAD:
-            await self._let_take(made.model)
+        if isinstance(made, Request) and len(self._buffers[made.lane]) >= AHEAD:
+            await self._let_take(made.lane)
 
-    async def _let_take(self, model: str) -> None:
+    async def _let_take(self, lane: str) -> None:
         """Let a lane that waits take what is there; else a list would go to disk before its first request is sent."""
-        if self.run.lanes[model] in self._hungry:
+        if self.run.lanes[lane] in self._hungry:
             await asyncio.sleep(0)
 
     def _made(self) -> Request | Failure:
@@ -274,18 +274,18 @@ class Feed:
         self._number += 1
 
     async def _open(self, first: Request) -> None:
-        model = first.model
-        self._buffers[model], self._arrived[model] = SpillQueue(AHEAD), asyncio.Event()
+        lane = first.lane
+        self._buffers[lane], self._arrived[lane] = SpillQueue(AHEAD), asyncio.Event()
         try:
-            await self._engine.open_lane(self.run, model, operation=first.operation)
+            await self._engine.open_lane(self.run, first.model, group=first.group, operation=first.operation)
         except BaseException:
-            del self._buffers[model], self._arrived[model]
+            del self._buffers[lane], self._arrived[lane]
             raise
 
     def _has_room(self) -> bool:
         """Whether to read on: not while nobody takes outcomes, nor further ahead than is of use."""
         lanes = self.run.lanes
-        ahead = sum(len(buffer) for model, buffer in self._buffers.items() if lanes[model].closed is None)
+        ahead = sum(len(buffer) for lane, buffer in self._buffers.items() if lanes[lane].closed is None)
         is_hungry = any(lane.closed is None for lane in self._hungry)
         return not self._outcomes.is_full and ahead < (FAR_AHEAD if is_hungry else AHEAD)
 

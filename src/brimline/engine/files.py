@@ -30,7 +30,7 @@ class FileSource:
 
     Args:
         plan: The file.
-        pending: For each model, the numbers of its requests, in order.
+        pending: For each lane, the numbers of its requests, in order.
     """
 
     def __init__(self, plan: Plan, pending: "dict[str, array[int]]") -> None:
@@ -40,9 +40,9 @@ class FileSource:
 
     async def pull(self, lane: Lane, room: int) -> list[Request] | None:
         """Read the lane's next rows."""
-        given = self._given[lane.model]
-        numbers = self._pending[lane.model][given : given + room]
-        self._given[lane.model] = given + len(numbers)
+        given = self._given[lane.name]
+        numbers = self._pending[lane.name][given : given + room]
+        self._given[lane.name] = given + len(numbers)
         return self._plan.read(numbers) if numbers else None
 
 
@@ -119,7 +119,12 @@ class FileSink(Sink):
         ticket, route = attempt.ticket, attempt.route
         shared = route.scope.limits.is_shared
         self._numbers[attempt] = self._attempts.start(
-            self._clock.wall(), ticket.request, ticket.demand, model=route.model, shared=shared
+            self._clock.wall(),
+            ticket.request,
+            ticket.demand,
+            model=route.model,
+            group=ticket.lane.group,
+            shared=shared,
         )
 
     def ended(self, attempt: Attempt, result: Response | Fault) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from brimline.data.grouping import Grouping
 from brimline.data.inputs import STDIN, stem_of
 from brimline.data.shape import Shape
 from brimline.errors import ConfigError
@@ -75,6 +76,8 @@ class RunOptions:
         raw: Whether results hold the provider's whole reply.
         limit: Send at most so many requests.
         shard: Send only part i of N of the rows, from 1.
+        media_folder: Where local files are looked for, if not beside the input.
+        grouping: What tells the groups of rows, if not their column `group`.
         deadline: Seconds after which nothing more is sent.
         stop_after_failed: Stop when so many requests have failed.
         max_failed: More failed requests than this are a failed run.
@@ -95,6 +98,8 @@ class RunOptions:
     raw: bool = False
     limit: int | None = None
     shard: tuple[int, int] = (1, 1)
+    media_folder: Path | None = None
+    grouping: Grouping | None = None
     deadline: float | None = None
     stop_after_failed: Share | None = None
     max_failed: Share = Share(0)

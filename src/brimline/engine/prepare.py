@@ -15,6 +15,7 @@ import msgspec
 
 from brimline.config import Config
 from brimline.data.batch import is_batch_row
+from brimline.data.grouping import Grouping
 from brimline.data.media import Media, excess
 from brimline.data.plan import Plan, Problems, make_plan
 from brimline.data.recipe import Recipe
@@ -69,16 +70,16 @@ class Checked:
             raise InputError(f"{self.problems.count} {noun}, nothing was sent:", problems=shown)
 
 
-def make_recipe(options: RunOptions, folder: Path, *, repeat: int = 1) -> Recipe:
+def make_recipe(options: RunOptions, folder: Path, config: Config) -> Recipe:
     """Return the recipe that the options describe; local files are looked for in `folder`.
-
-    Each row is asked `repeat` times by each model.
 
     Raises:
         ConfigError: A template is none.
     """
+    limited = config.limited_groups
+    grouping = Grouping(only=() if "*" in limited else (*sorted(limited),)) if limited else None
     return Recipe(
-        media=Media(folder),
+        media=Media(options.media_folder or folder),
         models=options.models,
         prompt=None if options.prompt is None else Template(options.prompt, "the prompt template"),
         column=options.prompt_column,
@@ -86,7 +87,8 @@ def make_recipe(options: RunOptions, folder: Path, *, repeat: int = 1) -> Recipe
         system=None if options.system is None else Template(options.system, "the system template"),
         params=options.params,
         schema=None if options.schema is None else options.schema.schema,
-        repeat=repeat,
+        repeat=config.run.repeat,
+        grouping=options.grouping or grouping,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from brimline.config import Config
 from brimline.data.inputs import open_table, stem_of
+from brimline.data.plan import Plan
 from brimline.data.rows import Table
 from brimline.engine.choose import Choice, choose, equal_requests, sample_numbers
 from brimline.engine.clock import wall_clock
@@ -80,7 +81,7 @@ def prepare(options: RunOptions, config: Config, given: Table | None = None) -> 
         check_writable(output)
         if output.exists() and options.input.exists() and output.samefile(options.input):
             raise OutputError(f"{output} is the input", hint="Give another file with -o.")
-    recipe = make_recipe(options, options.input.parent if given is None else Path(), repeat=config.run.repeat)
+    recipe = make_recipe(options, options.input.parent if given is None else Path(), config)
     needs_keys = config.run.dedupe or config.cache is not None
     if config.cache is not None:
         make_cache_folder(config.cache)
@@ -114,7 +115,7 @@ def _check_name(output: Path) -> None:
 
 def _with_results(options: RunOptions, config: Config, checked: Checked, folder: RunFolder) -> Prepared:
     output, plan = options.results, checked.plan
-    history = read_history(folder.attempts, now=wall_clock(), span=_longest_window(plan.models, config))
+    history = read_history(folder.attempts, now=wall_clock(), span=_longest_window(plan, config))
     matched = Match(plan.requests)
     prepared = Prepared(options, config, checked, matched, Choice({}), folder, history=history)
     chosen = bytearray(1)
@@ -161,12 +162,11 @@ def _is_stale(manifest: dict[str, Any], stamp: list[int]) -> bool:
     return bool(manifest.get("stale")) or (was is not None and was != stamp)
 
 
-def _longest_window(models: list[str], config: Config) -> int:
-    """Return how far back, ns, a quota of these models looks."""
-    return max(
-        (quota.window for model in config.answering(models) for quota in config.limits(model).quotas),
-        default=0,
-    )
+def _longest_window(plan: Plan, config: Config) -> int:
+    """Return how far back, ns, a quota of these models and groups looks."""
+    quotas = [quota for model in config.answering(plan.models) for quota in config.limits(model).quotas]
+    quotas += [quota for _, group in plan.lanes.values() for quota in config.group_quotas(group)]
+    return max((quota.window for quota in quotas), default=0)
 
 
 def _without_results(reader: ResultsReader, unfinished: set[bytes]) -> Iterator[tuple[int, Recorded]]:

@@ -201,7 +201,7 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
     left = None if total is None else total - meter.ok - meter.failed
     moments = [route.scope.wake_at for route in lane.routes if route.scope.wake_at is not None]
     return ModelProgress(
-        model=lane.model,
+        model=lane.name,
         total=total,
         ok=meter.ok,
         failed=meter.failed,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from brimline.config import Config, ModelLimits
 from brimline.core.bundle import pack, split
 from brimline.core.dispatcher import Dispatcher
+from brimline.core.gate import Group
 from brimline.core.lane import Attempt, Lane, Ticket
 from brimline.core.learned import Learned
 from brimline.core.limits import LimitSet
@@ -134,6 +135,7 @@ class Pump:
         fallbacks: list[tuple[str, list[Way]]],
         falls_on: frozenset[FaultKind],
         operation: Operation = Operation.CHAT,
+        group: Group | None = None,
     ) -> Lane:
         """Open a lane of `run`, whose requests it will hold, for the model reference `model`.
 
@@ -144,6 +146,7 @@ class Pump:
             fallbacks: Where requests go on in order, by model reference.
             falls_on: For which kinds of faults they do.
             operation: What most of its requests ask for; embeddings go in bundles, if the endpoints take them.
+            group: The group that its requests are in, or None.
 
         Raises:
             RunError: The pump has failed.
@@ -160,11 +163,12 @@ class Pump:
             hedge=run.hedge,
             fallbacks=fallbacks,
             falls_on=falls_on,
+            group=group,
         )
         lane.bundle = bundle
-        run.lanes[model] = lane
+        run.lanes[lane.name] = lane
         is_plain = [route.model for route in lane.members] == [model]
-        run.meters[model] = Meter(() if is_plain else (route.model for route in lane.members))
+        run.meters[lane.name] = Meter(() if is_plain else (route.model for route in lane.members))
         self.adopt(run)
         if run.paused:
             self._dispatcher.pause(lane)

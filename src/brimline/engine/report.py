@@ -150,7 +150,7 @@ class Report:
 def report_model(lane: Lane, meter: Meter) -> ModelReport:
     """Return what came of a lane."""
     return _report(
-        lane.model,
+        lane.name,
         lane.stages[0].members,
         meter,
         tuple(

@@ -84,7 +84,7 @@ class Run:
         streaming: How its answers are streamed, or None: they come whole.
 
     Attributes:
-        lanes: Its lanes by model reference.
+        lanes: Its lanes by name: the model reference, and the group if they have one.
         meters: Their counters.
         stops: Why endpoints or models have stopped, by name, so that requests get no outcome.
         spared: Why others have stopped, for which pools or fallbacks answer.
@@ -143,7 +143,7 @@ class Run:
     def finish(self, now: int, finals: Sequence[Final]) -> None:
         """Count the outcomes of a ticket and show them: they are durable now."""
         ticket = finals[0].ticket
-        meter = self.meters[ticket.lane.model]
+        meter = self.meters[ticket.lane.name]
         is_own = ticket.stage is ticket.lane.stages[0]
         for final in finals:
             outcome = final.outcome
@@ -157,7 +157,7 @@ class Run:
 
     def meters_of(self, attempt: Attempt) -> tuple[Meter, ...]:
         """Return what counts an attempt: the meter of its lane, and where that has several routes that of its own."""
-        meter = self.meters[attempt.ticket.lane.model]
+        meter = self.meters[attempt.ticket.lane.name]
         return (meter, meter.routes[attempt.route.model]) if meter.routes else (meter,)
 
     def look(self) -> None:

@@ -24,6 +24,7 @@ class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_de
     """A request leaves. `at` is Unix time in ns; the tokens are estimates, 0 where no quota counts them.
 
     `model` is the one that it goes to: a member of a pool, or a fallback.
+    `group`: whose limits it needs beside those of its model.
     `shared`: it stands in a daybook that processes share, too. `rows`: of a bundle the id, key and repeat of each of its
     requests, which have no others.
     """
@@ -37,6 +38,7 @@ class Intent(msgspec.Struct, tag_field="what", tag="start", frozen=True, omit_de
     output_tokens: int = 0
     repeat: int | None = None
     shared: bool = False
+    group: str = ""
     rows: list[tuple[Any, str, int | None]] = []
 
     def names(self) -> Iterator[bytes]:
@@ -76,17 +78,24 @@ class AttemptsLog:
         self._add(Begin(at, os.getpid()))
 
     def start(
-        self, at: int, request: Request, demand: Demand, *, model: str = "", shared: bool = False
+        self,
+        at: int,
+        request: Request,
+        demand: Demand,
+        *,
+        model: str = "",
+        group: str = "",
+        shared: bool = False,
     ) -> int:
         """Note that a request is about to leave, and return its number; `flush` before it does.
 
-        `model` is whose limits it needs, where that is not the model that is asked for.
+        `model` is whose limits it needs, where that is not the model that is asked for; `group` whose beside.
         """
         self._number += 1
         tokens = demand.input_tokens, demand.output_tokens
         identity = request.id, request.key, model or request.model
         rows = [(part.id, part.key, part.repeat) for part in request.parts]
-        self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared, rows))
+        self._add(Intent(at, self._number, *identity, *tokens, request.repeat, shared, group, rows))
         return self._number
 
     def end(self, at: int, number: int, status: str, tokens: tuple[int, int] | None) -> None:
@@ -118,7 +127,7 @@ class AttemptsLog:
 
 @dataclass(slots=True)
 class Used:
-    """What left at one time for one model, as far as quotas count it; `shared`: it stands in a shared daybook, too."""
+    """What left at one time for one model and group, as far as quotas count it; `shared`: it stands in a shared daybook, too."""
 
     at: int
     model: str
@@ -126,6 +135,7 @@ class Used:
     input_tokens: int = 0
     output_tokens: int = 0
     shared: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +190,16 @@ class _Recent:
     def __init__(self, since: int, grain: int) -> None:
         self._since = since
         self._grain = grain
-        self._used: dict[tuple[int, str, bool], Used] = {}
+        self._used: dict[tuple[int, str, str, bool], Used] = {}
 
     def add(self, intent: Intent, end: End | None) -> None:
         """Add an attempt; what it used stands in its end, or else in its intent."""
         if intent.at < self._since:
             return
-        grain = intent.at // self._grain, intent.model, intent.shared
-        used = self._used.setdefault(grain, Used(intent.at, intent.model, shared=intent.shared))
+        grain = intent.at // self._grain, intent.model, intent.group, intent.shared
+        used = self._used.setdefault(
+            grain, Used(intent.at, intent.model, shared=intent.shared, group=intent.group)
+        )
         used.at = max(used.at, intent.at)
         used.requests += 1
         is_known = end is not None and end.input_tokens is not None and end.output_tokens is not None

@@ -45,6 +45,7 @@ class Request:
         params: Generation parameters as the user gave them, passed through (`temperature`, `tools`, ...).
         schema: The JSON schema that the answer has to follow, or None.
         priority: Higher goes first within a quota.
+        group: The group whose limits hold for it beside those of its model, or an empty string.
         repeat: Which of several answers to the same row it is, from 0; None where only one is asked for.
         key: The request's identity for resuming (a hex digest), or an empty string where nothing is kept.
         origin: Whatever the giver of the request needs to find it again; nothing in between reads it.
@@ -60,6 +61,7 @@ class Request:
     operation: Operation = Operation.CHAT
     schema: Mapping[str, Any] | None = None
     priority: int = Priority.NORMAL
+    group: str = ""
     repeat: int | None = None
     key: str = ""
     origin: object = None
@@ -69,6 +71,11 @@ class Request:
     def turns(self) -> int:
         """How many exchanges answer it in full."""
         return 1 + len(self.follow_ups)
+
+    @property
+    def lane(self) -> str:
+        """What its lane is called: those of one model and one group flow together."""
+        return f"{self.model} ({self.group})" if self.group else self.model
 
     @property
     def endpoint(self) -> str:
