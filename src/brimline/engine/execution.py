@@ -215,7 +215,8 @@ class Execution:
     def _note_whole(self) -> None:
         """Say which answers come whole although all should be streamed."""
         if self._run.streaming is not None:
-            names = [model for model in self._totals if not self._engine.can_stream(model)]
+            asked = dict.fromkeys(self._plan.lanes[lane][0] for lane in self._totals)
+            names = [model for model in asked if not self._engine.can_stream(model)]
             if names:
                 self._prepared.notices.append(
                     f"{', '.join(names)}: answers cannot be streamed and come whole"
