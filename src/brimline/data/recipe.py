@@ -249,6 +249,15 @@ def _model(columns: Mapping[str, Any], form: Form | None) -> str:
     return model
 
 
+def given_params(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the generation parameters that a row gives: those of `parameters`, and of columns `parameters-...`.
+
+    Raises:
+        RowError: Its parameters are no object.
+    """
+    return _params(columns, None)
+
+
 def _params(columns: Mapping[str, Any], form: Form | None) -> dict[str, Any]:
     """Return the generation parameters that a row gives itself."""
     if form is not None:

@@ -16,6 +16,7 @@ from brimline.data.media import Media, MediaError
 from brimline.data.rows import BadRow
 from brimline.data.template import Renderer, RenderError, Template
 from brimline.engine.manifest import GivenCommand, read_command
+from brimline.engine.options import RunOptions
 from brimline.errors import InputError, RunError
 from brimline.evals.records import Answer, Names, model_of
 from brimline.store.export import LastLines
@@ -48,7 +49,7 @@ class Answers:
         column = None if asked is None else asked.options.prompt_column
         self._columns = tuple(name for name in (column, "prompt", "messages") if name)
         places = (
-            [path.parent] if asked is None else [(asked.folder / asked.options.input).parent, path.parent]
+            [path.parent] if asked is None else [asked.folder / _media_folder(asked.options), path.parent]
         )
         self._media = [Media(place.absolute()) for place in places]
         self._lines = _Lines(path)
@@ -193,3 +194,8 @@ def _renderer(prompt: str | None, asked: GivenCommand | None) -> Renderer | None
     if asked is not None and asked.options.prompt is not None:
         return Template(asked.options.prompt, "the prompt template of its run")
     return None
+
+
+def _media_folder(options: RunOptions) -> Path:
+    """Return where a run has looked for local files."""
+    return options.media_folder or options.input.parent

@@ -5,13 +5,13 @@ file of rates names a model within one of these, its rows have a queue of their 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
-from brimline.config import LimitRule
+from brimline.config import Config, LimitRule
 from brimline.config.limits import EACH_GROUP, GROUP
 from brimline.core.quota import Dimension, Quota
 from brimline.core.time import MINUTE
@@ -82,6 +82,11 @@ class Queues:
             for name, rate in self.named()
         ]
         return [every, *named]
+
+    def configured(self, config: Config, max_attempts: int | None = None) -> Config:
+        """Return a configuration with these queues; what is declared for models holds beside them."""
+        run = config.run.updated({"max_tries": max_attempts}, "flag")
+        return replace(config.outranked(self.rules), run=run)
 
     def named(self) -> Iterator[tuple[str, int]]:
         """Yield the queues that the rates name, whether any row is in them or not."""
