@@ -26,6 +26,7 @@ COMMANDS = {
     "score": ("brimline.cli.score", "Score the answers in results: exact, numeric, regex, a function, ..."),
     "judge": ("brimline.cli.judge", "Let models judge the answers in results; by a rubric, or as prompto."),
     "rephrase": ("brimline.cli.rephrase", "Let models say the prompts of a file in other words."),
+    "steps": ("brimline.cli.steps", "Let rows flow through several steps: ask, map, split, gather."),
     "compare": ("brimline.cli.compare", "Compare what several results say of the same rows."),
     "media": ("brimline.cli.media", "Keep files at Gemini that are too large to go with every request."),
     "ask": ("brimline.cli.ask", "Ask one question; with --stream the answer is printed as it comes."),

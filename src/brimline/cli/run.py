@@ -141,7 +141,7 @@ def carry_out(options: RunOptions, config: Config, display: Display, *, quiet: b
     prepared = prepare(options, config)
     if not quiet:
         display.say(_opening(prepared))
-    _prepare_process()
+    prepare_process()
     received: list[signal.Signals] = []
     import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
 
@@ -209,7 +209,7 @@ async def _execute(prepared: Prepared, display: Display, received: list[signal.S
                 loop.remove_signal_handler(number)
 
 
-def _prepare_process() -> None:
+def prepare_process() -> None:
     """Make the process fit for many connections and many short-lived objects."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)

@@ -45,6 +45,9 @@ class _Line(msgspec.Struct):
     timestamp_sent: str | None = None
     latency_s: float | None = None
     attempts: int = 0
+    served_by: str | None = None
+    time_to_first_token_s: float | None = None
+    time_per_output_token_s: float | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -185,6 +188,7 @@ def _outcome(line: _Line, request: Request) -> Outcome:
     """Return what a line says came of its request."""
     responses = _responses(line, request)
     sent_at = None if line.timestamp_sent is None else _nanoseconds(line.timestamp_sent)
+    served_by = line.served_by or (request.model if line.attempts else None)
     if line.status == "ok":
         return Success(
             request=request,
@@ -192,6 +196,7 @@ def _outcome(line: _Line, request: Request) -> Outcome:
             attempts=line.attempts,
             sent_at=sent_at,
             latency=line.latency_s,
+            served_by=served_by,
         )
     error = line.error or _Error(FaultKind.INTERNAL)
     fault = Fault(error.kind, error.message, None, error.http_status, error.provider_code)
@@ -202,6 +207,7 @@ def _outcome(line: _Line, request: Request) -> Outcome:
         attempts=line.attempts,
         sent_at=sent_at,
         latency=line.latency_s,
+        served_by=served_by,
     )
 
 
@@ -221,6 +227,8 @@ def _responses(line: _Line, request: Request) -> tuple[Response, ...]:
         request_id=line.request_id,
         tool_calls=tuple(line.tool_calls),
         embeddings=vectors,
+        time_to_first_token=line.time_to_first_token_s if len(texts) == 1 else None,
+        time_per_output_token=line.time_per_output_token_s if len(texts) == 1 else None,
     )
     return (*(Response(text=text) for text in texts[:-1]), last)
 

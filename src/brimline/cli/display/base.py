@@ -25,6 +25,11 @@ class Display:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
+    @property
+    def stream(self) -> TextIO:
+        """Where it writes."""
+        return self._stream
+
     async def follow(self, look: Callable[[], Progress]) -> None:
         """Show how the run stands until cancelled."""
         if self.interval is None:
