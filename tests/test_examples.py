@@ -76,3 +76,43 @@ def test_every_cell_of_the_notebook(monkeypatch, tmp_path):
     assert [line["response"] for line in namespace["report"]] == [
         f"echo: Where is {city}?" for city in ("Paris", "Lima", "Oslo")
     ]
+
+
+def run_example(name, folder):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        check=False, capture_output=True, text=True, timeout=30, cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def asked(file):
+    return len(file.read_bytes().splitlines())
+
+
+def test_facts_are_checked_once(tmp_path):
+    said = run_example("fact_checker.py", tmp_path)
+    verdicts = [line.split()[0] for line in said.splitlines() if not line.startswith(" ")]
+    assert verdicts == ["SUPPORTED", "REFUTED", "SUPPORTED", "SUPPORTED", "SUPPORTED", "NOT"]
+    replies = tmp_path / "fact_checker.steps" / "reply.jsonl"
+    assert asked(replies) == 30
+    lines = replies.read_bytes().splitlines(keepends=True)
+    replies.write_bytes(b"".join(lines[:11]) + lines[11][:50])
+    assert run_example("fact_checker.py", tmp_path) == said
+    assert asked(replies) == 30
+    done = subprocess.run(
+        [sys.executable, "-m", "brimline", "steps", str(EXAMPLES / "fact_checker.toml"), "--json"],
+        check=False, capture_output=True, text=True, timeout=30, cwd=tmp_path,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["given"], report["steps"][2]["known"]) == (0, 6, 30), done.stderr
+
+
+def test_questions_are_answered_and_judged(tmp_path):
+    said = run_example("retrieval_qa.py", tmp_path)
+    assert said.count("[5/5]") == 4
+    assert "I do not know.  [1/5, not grounded]" in said
+    assert said.endswith("mean score 4.2, 0 rows failed\n")
+    assert run_example("retrieval_qa.py", tmp_path) == said
+    assert asked(tmp_path / "retrieval_qa.steps" / "verdict.jsonl") == 5
