@@ -1,6 +1,7 @@
 """`brimline judge`: let models judge the answers in a results file."""
 
-import time
+import asyncio
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,20 @@ import click
 import msgspec
 
 from brimline.cli.options import limit_options, run_options, setting_options, show_options
-from brimline.cli.run import Terms, carry_out, read_terms
+from brimline.cli.run import SIGNALLED, Terms, carry_out, read_terms
 from brimline.cli.score import GATE_MISSED
 from brimline.cli.summary import as_json
 from brimline.cli.text import clean, plural
 from brimline.cli.verdicts import print_judged, verdicts_as_json
+from brimline.engine.clock import ticks
+from brimline.engine.engine import Engine
 from brimline.engine.options import Retry, RunOptions
 from brimline.engine.report import Report
-from brimline.errors import ConfigError, InputError
+from brimline.errors import ConfigError
 from brimline.evals.gate import Gate, parse_gate
 from brimline.evals.judged import Judged
 from brimline.evals.judging import Judging
 from brimline.evals.panel import Panel, folder_panel, rubric_panel
-from brimline.store.folder import FolderView
-
-FOLLOW = 1.0
-"""Seconds between two looks for new answers."""
 
 
 @click.command(name="judge")
@@ -91,7 +90,13 @@ def command(**given: Any) -> int:
     terms = read_terms(given)
     options = _options(judging, given)
     terms.ask_before_fresh(options)
-    report, code = _follow(results, judging, options, terms) if follow else _judge(judging, options, terms)
+    began = ticks()
+    if follow and (code := _follow(judging, options, terms)):
+        return code
+    if options.deadline is not None:
+        options = replace(options, deadline=max(0.0, options.deadline - (ticks() - began)))
+    judging.write_rows()
+    report, code = carry_out(options, terms.config, terms.display, quiet=terms.quiet)
     return _show(judging, report, code, gates, terms)
 
 
@@ -116,41 +121,43 @@ def _options(judging: Judging, given: dict[str, Any]) -> RunOptions:
     return judging.options(**{**given, "params": dict(given["params"]), "retry": Retry(given["retry"])})
 
 
-def _judge(judging: Judging, options: RunOptions, terms: Terms) -> tuple[Report, int]:
-    judging.write_rows()
-    return carry_out(options, terms.config, terms.display, quiet=terms.quiet)
+def _follow(judging: Judging, options: RunOptions, terms: Terms) -> int:
+    """Judge what a live run answers, until it has ended; return the exit code if a signal ends it before, else 0."""
+    if options.limit is not None or options.stop_after_failed is not None:
+        raise ConfigError("--limit and --stop-after-failed do not go with --follow")
+    import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_follow_here(judging, options, terms))
 
 
-def _follow(results: list[Path], judging: Judging, options: RunOptions, terms: Terms) -> tuple[Report, int]:
-    """Judge what is there again and again, until the run has ended; failed rows are sent again only at the beginning."""
-    quiet = terms._replace(quiet=True)
-    seen: list[tuple[int, int]] = []
-    while True:
-        is_live = any(FolderView(path).owner() is not None for path in results)
-        stamps, seen = seen, [_stamp(path) for path in results]
-        if is_live and stamps == seen:
-            time.sleep(FOLLOW)
-            continue
-        try:
-            report, code = _judge(judging, options, quiet if is_live else terms)
-        except InputError:
-            if not is_live:
-                raise
-            time.sleep(FOLLOW)  # nothing is answered yet
-            continue
-        options = replace(options, retry=Retry.NONE, fresh=False)
-        if not is_live or code not in {0, 3}:
-            return report, code
-        if not terms.quiet:
-            terms.display.say(f"{plural(report.ok, 'answer')} judged; waiting for more")
+async def _follow_here(judging: Judging, options: RunOptions, terms: Terms) -> int:
+    """Follow with signals: the first one drains, the second one stops."""
+    following = judging.following(options)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[signal.Signals] = []
+    assert task is not None
 
+    def interrupt(number: signal.Signals) -> None:
+        received.append(number)
+        following.stop() if len(received) == 1 else task.cancel()
+        terms.display.say("stopping: what is in flight is finished; once more to stop at once")
 
-def _stamp(path: Path) -> tuple[int, int]:
+    for number in SIGNALLED:
+        loop.add_signal_handler(number, interrupt, number)
     try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_ino, status.st_size
+        async with Engine(config=terms.config) as engine:
+            await following.run(engine)
+    except asyncio.CancelledError:
+        if not received:
+            raise
+    finally:
+        for number in SIGNALLED:
+            loop.remove_signal_handler(number)
+    if not terms.quiet:
+        replies = f"{plural(following.replies, 'request')} to judges done"
+        terms.display.say(f"{plural(following.answers, 'answer')} taken while the run went on, {replies}")
+    return SIGNALLED[received[0]] if received else 0
 
 
 def _show(judging: Judging, report: Report, code: int, gates: list[Gate], terms: Terms) -> int:

@@ -44,16 +44,9 @@ class Answers:
 
     def __init__(self, path: Path, prompt: str | None = None) -> None:
         self.path = path
-        asked = _command_of(path)
-        self._renderer = _renderer(prompt, asked)
-        column = None if asked is None else asked.options.prompt_column
-        self._columns = tuple(name for name in (column, "prompt", "messages") if name)
-        places = (
-            [path.parent] if asked is None else [asked.folder / _media_folder(asked.options), path.parent]
-        )
-        self._media = [Media(place.absolute()) for place in places]
+        self._presenter = Presenter(path, prompt)
         self._lines = _Lines(path)
-        self._names = Names(self._lines, with_model=asked is not None and len(asked.options.models) > 1)
+        self._names = Names(self._lines, with_model=self._presenter.has_several_models)
         self.total = Counter(map(model_of, self._lines))
 
     def __enter__(self) -> Self:
@@ -66,17 +59,49 @@ class Answers:
         """Yield the answered rows; each has its prompt as `prompt`."""
         for number, row in enumerate(self._lines):
             if row.get("status", "ok") == "ok":
-                prompted = self._prompted(row)
-                yield Answer(self._names.of(number, row), prompted, tuple(self._images(prompted)))
+                yield self._presenter.present(row, self._names.of(number, row))
+
+
+class Presenter:
+    """Makes what judges are shown of a line of results, by what its run was asked to do.
+
+    Args:
+        path: The results.
+        prompt: As of `Answers`.
+
+    Attributes:
+        has_several_models: Whether every row goes to several models.
+
+    Raises:
+        ConfigError: The template is none.
+    """
+
+    def __init__(self, path: Path, prompt: str | None = None) -> None:
+        self._results = path
+        asked = _command_of(path)
+        self._renderer = _renderer(prompt, asked)
+        column = None if asked is None else asked.options.prompt_column
+        self._columns = tuple(name for name in (column, "prompt", "messages") if name)
+        places = [path.parent]
+        if asked is not None:
+            places.insert(0, asked.folder / _media_folder(asked.options))
+        self._media = [Media(place.absolute()) for place in places]
+        self.has_several_models = asked is not None and len(asked.options.models) > 1
+
+    def present(self, row: dict[str, Any], name: str) -> Answer:
+        """Return an answered row by its name, with its prompt and images.
+
+        Raises:
+            InputError: It has no prompt.
+        """
+        prompted = self._prompted(row)
+        return Answer(name, prompted, tuple(self._images(prompted)))
 
     def _images(self, row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the images of a row's prompt, local ones with their full names."""
         prompt = row["prompt"]
-        messages = (
-            [given for given in prompt if isinstance(given, Mapping)] if isinstance(prompt, list) else []
-        )
-        for message in messages:
-            content = message.get("content", message.get("parts"))
+        for message in prompt if isinstance(prompt, list) else ():
+            content = message.get("content", message.get("parts")) if isinstance(message, Mapping) else None
             for part in content if isinstance(content, list) else ():
                 if isinstance(part, Mapping) and part.get("type") in _IMAGES:
                     yield self._located(part)
@@ -86,12 +111,12 @@ class Answers:
             try:
                 return {**row, "prompt": self._renderer.render(row)}
             except RenderError as error:
-                raise InputError(f"{self.path}: row {row.get('id')!r} {error}") from None
+                raise InputError(f"{self._results}: row {row.get('id')!r} {error}") from None
         for name in self._columns:
             if row.get(name) is not None:
                 return row if name == "prompt" else {**row, "prompt": row[name]}
         raise InputError(
-            f"{self.path}: row {row.get('id')!r} has no prompt that a judge could be shown",
+            f"{self._results}: row {row.get('id')!r} has no prompt that a judge could be shown",
             hint="Say what was asked with -p, a template over the columns: -p '{{ text }}'.",
         )
 

@@ -9,7 +9,7 @@ judged = judging.sum_up()
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brimline.engine.options import RunOptions
 from brimline.errors import ConfigError, InputError
@@ -19,6 +19,9 @@ from brimline.evals.pairs import Pairs
 from brimline.evals.panel import Panel
 from brimline.evals.scoring import refuse_if_busy, write_lines
 from brimline.store.export import LastLines
+
+if TYPE_CHECKING:
+    from brimline.evals.following import Following
 
 
 class Judging:
@@ -78,6 +81,20 @@ class Judging:
     def options(self, **given: Any) -> RunOptions:
         """Return the run that asks the judges; `given` are options of it."""
         return RunOptions(input=self.rows, output=self.output, schema=self._panel.shape, **given)
+
+    def following(self, options: RunOptions) -> "Following":
+        """Return what judges the answers of a run that still goes on; `options` are those of `options`.
+
+        Raises:
+            ConfigError: Answers are compared, which both have to be there for.
+        """
+        from brimline.evals.following import Following  # noqa: PLC0415  it brings the network code
+
+        if self._panel.is_pairwise:
+            raise ConfigError(
+                "a comparison needs both answers to a row", hint="Start it when the runs have ended."
+            )
+        return Following(self._results[0], self._panel, options, self._prompt)
 
     def sum_up(self) -> Judged:
         """Read the replies, write the verdicts, and return what came of it; `write_rows` was called before.
