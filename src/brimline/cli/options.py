@@ -1,5 +1,6 @@
 """Options that several commands share, and what they add up to."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ import click
 from brimline.cli.display.base import KINDS
 from brimline.config import Config, LimitRule, load_config
 from brimline.config.duration import parse_duration
+from brimline.config.env_file import read_env_file
 from brimline.config.run import read_kinds
 from brimline.config.size import parse_size
 from brimline.core.quota import Dimension, Quota, parse_quotas
@@ -257,7 +259,9 @@ def make_config(given: dict[str, Any]) -> Config:
     rules = limit_rules(given)
     run = {name: given.pop(name, None) for name in RUN}
     run["fallback"] = run["fallback"] or None
-    return load_config(given.pop("config_file"), flags=rules, run=run)
+    env_file = given.pop("env_file", None)
+    environment = None if env_file is None else read_env_file(env_file, os.environ)
+    return load_config(given.pop("config_file"), flags=rules, run=run, environment=environment)
 
 
 def limit_rules(given: dict[str, Any]) -> list[LimitRule]:

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -136,7 +137,14 @@ def run(options: RunOptions, config: Config, display: Display, *, to_json: bool,
     return code
 
 
-def carry_out(options: RunOptions, config: Config, display: Display, *, quiet: bool) -> tuple[Report, int]:
+def carry_out(
+    options: RunOptions,
+    config: Config,
+    display: Display,
+    *,
+    quiet: bool,
+    prepare: Callable[[RunOptions, Config], Prepared] = prepare,
+) -> tuple[Report, int]:
     """Run a file and return what came of it, and the exit code."""
     prepared = prepare(options, config)
     if not quiet:

@@ -101,7 +101,7 @@ class DataFolder:
             for folder in (self.input, self.output, self.media):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder} cannot be made: {error.strerror}") from None
+            raise OutputError(f"{error.filename or path} cannot be made: {error.strerror}") from None
 
     def find(self, file: Path) -> Path:
         """Return the file that is meant: the one of that name, or the one of `input/`.
@@ -127,19 +127,16 @@ class DataFolder:
         """
         name, suffix = _name_of(file)
         folder = self.output / name
+        files = OutputFiles(folder, now.strftime(STAMP), name, suffix)
         try:
             folder.mkdir(exist_ok=True)
-            while True:
-                files = OutputFiles(folder, now.strftime(STAMP), name, suffix)
-                try:
-                    with files.input.open("xb") as copy, file.open("rb") as given:
-                        shutil.copyfileobj(given, copy)
-                except FileExistsError:
-                    now += timedelta(seconds=1)
-                    continue
-                return files
+            with files.input.open("xb") as copy, file.open("rb") as given:
+                shutil.copyfileobj(given, copy)
+        except FileExistsError:
+            return self.new_output(file, now + timedelta(seconds=1))
         except OSError as error:
             raise OutputError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+        return files
 
     def _outputs(self, file: Path) -> list[OutputFiles]:
         name, suffix = _name_of(file)

@@ -7,14 +7,12 @@ report = await run_experiment(engine, experiment)
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from brimline.config import Config
 from brimline.data.inputs import open_table
@@ -25,10 +23,10 @@ from brimline.engine.execution import Execution
 from brimline.engine.options import RunOptions
 from brimline.engine.prepared import Prepared, prepare
 from brimline.engine.report import Report
-from brimline.errors import OutputError
 from brimline.evals.data_folder import DataFolder, OutputFiles
 from brimline.evals.experiment_log import ExperimentLog, failures, last_words, write_table
 from brimline.evals.queues import Queues
+from brimline.evals.scoring import write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class Experiment:
             _now(), f"{begun} experiment: {self.file.name}, number of queries: {plan.requests}"
         )
         if self.is_new and self.files.as_rows != self.files.input:
-            _write_rows(plan.table, self.files.as_rows)
+            write_lines(_rows(plan.table), self.files.as_rows)
 
 
 def open_experiment(
@@ -198,17 +196,12 @@ async def run_experiment(
     return report
 
 
-def _write_rows(table: Table, path: Path) -> None:
-    """Write the rows of a table as JSONL, with the parameters of their columns together, as prompto does."""
-    encode = msgspec.json.Encoder().encode
-    try:
-        with path.open("wb") as file:
-            for row in table.scan():
-                if isinstance(row, Row):
-                    params = given_params(row.columns)
-                    file.write(encode({**row.columns, **({"parameters": params} if params else {})}) + b"\n")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+def _rows(table: Table) -> Iterator[dict[str, Any]]:
+    """Yield rows with the parameters of their columns together, as prompto writes them."""
+    for row in table.scan():
+        if isinstance(row, Row):
+            params = given_params(row.columns)
+            yield {**row.columns, "parameters": params} if params else row.columns
 
 
 def _now() -> datetime:
