@@ -8,6 +8,8 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+from tests.forks import Fork
+
 
 class SimServer:
     """A simulator in its own process, with its ledger."""
@@ -16,18 +18,9 @@ class SimServer:
         self._folder = tempfile.TemporaryDirectory(prefix="brimline-test-")
         path = Path(self._folder.name) / "scenario.toml"
         path.write_text(scenario)
-        command = [
-            sys.executable,
-            "-m",
-            "brimline",
-            "sim",
-            "--port",
-            "0",
-            "--with-parent",
-            "--scenario",
-            path,
-        ]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = ["sim", "--port", "0", "--with-parent", "--scenario", str(path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = Fork(command, cwd=self._folder.name, env={**os.environ}, **pipes)
         self.url = self._process.stdout.readline().strip()
         assert self.url.startswith("http://"), "the simulator did not start"
 
@@ -61,11 +54,15 @@ class Cli:
         self.environment = {**clean, **own, **environment}
 
     def start(self, *arguments, **options):
-        """Start it and return the process."""
-        command = [sys.executable, "-m", "brimline", *map(str, arguments)]
+        """Start it and return the process: a fork, unless an option or the environment ask for a Python of its own."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         settings = {"cwd": self.folder, "env": self.environment, "text": True} | pipes
-        self.processes.append(subprocess.Popen(command, **settings))
+        words = [*map(str, arguments)]
+        if "preexec_fn" in options or "PYTHONPATH" in self.environment:
+            process = subprocess.Popen([sys.executable, "-m", "brimline", *words], **settings)
+        else:
+            process = Fork(words, **settings)
+        self.processes.append(process)
         return self.processes[-1]
 
     def stop(self):
