@@ -1,8 +1,12 @@
 """Fixtures that several folders of tests share."""
 
 import pytest
+from hypothesis import settings
 
+from tests import thorough
 from tests.servers import SimServer
+
+settings.load_profile(thorough.DEFAULT)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Limits that are declared while requests are under way: never over the new ones, whatever went before."""
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from brimline.core.limiter import GUARD, SLOTS
@@ -11,6 +11,7 @@ from brimline.core.quota import Dimension, Discipline, Quota, parse_quotas
 from brimline.core.time import DAY, HOUR, MINUTE, SECOND
 from brimline.testing import strategies
 from brimline.types import Usage
+from tests.thorough import examples
 
 
 class Books:
@@ -91,7 +92,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(limits, steps)
 def test_no_window_holds_more_than_the_limits_of_its_end(first, steps):
     books = Books(LimitSet(first))
@@ -108,7 +109,7 @@ def test_no_window_holds_more_than_the_limits_of_its_end(first, steps):
     assert books.limits.in_flight == 0
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(limits, limits.filter(bool), steps)
 def test_what_went_before_holds_nothing_back_for_longer_than_a_window(first, second, steps):
     books = Books(LimitSet(first))

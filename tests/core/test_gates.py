@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.core.dispatcher import Dispatcher
@@ -16,6 +16,7 @@ from brimline.core.scope import LimitScope
 from brimline.core.steps import Final, NeedRequests, Start, TryAgain, Wait
 from brimline.core.time import HOUR, MINUTE, SECOND
 from brimline.types import Fault, FaultKind, Request, Response
+from tests.thorough import examples
 
 OK = Response(text="yes")
 REFUSED = Fault(FaultKind.RATE_LIMITED, "slow down", retry_after=10 * SECOND)
@@ -163,7 +164,7 @@ def test_a_connection_that_takes_long_moves_the_window_of_its_group():
     assert 80 * SECOND <= lane.gate.opens(61 * SECOND).when < 80.1 * SECOND
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.dictionaries(st.sampled_from("abc"), st.integers(1, 90), min_size=1),
     st.lists(st.tuples(st.sampled_from(["one/x", "one/y", "two/x"]), st.sampled_from("abc"), st.integers(1, 25)),

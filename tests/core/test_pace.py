@@ -1,11 +1,12 @@
 """The pace: a rate is found from refusals, kept, and left again when the limit moves."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.core.pace import DOUBLING, DOUBTS, FEW, LULL, PLATEAU, START, Pace
 from brimline.core.time import HOUR, MILLISECOND, SECOND
+from tests.thorough import examples
 
 
 class Bucket:
@@ -301,7 +302,7 @@ def test_attempts_that_count_nothing_divide_by_nothing():
     assert "tokens/s" in pace.words
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     rate=st.floats(0.5, 200.0),
     worth=st.floats(0.2, 5.0),
@@ -326,7 +327,7 @@ def test_a_bucket_of_one_leaves_no_room_for_error_and_is_kept_all_the_same():
     assert client.refusals(100, 400) <= 15
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(rate=st.floats(2.0, 100.0), factor=st.sampled_from([0.3, 0.5, 2.0, 3.0]))
 def test_a_limit_that_moves_is_followed(rate, factor):
     server = Bucket(rate, max(2, round(rate)))

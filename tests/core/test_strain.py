@@ -3,12 +3,13 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.core.permit import Demand, Permit
 from brimline.core.strain import COMPLETE, SAMPLE, STALE, Strain, _compare, _Fit
 from brimline.core.time import SECOND
+from tests.thorough import examples
 
 
 class Server:
@@ -206,7 +207,7 @@ def test_answers_to_attempts_outside_a_round_do_not_count():
     assert strain._base is None
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 10**6), st.integers(0, 10**13)), max_size=100),
     st.floats(1.0, 1024.0),

@@ -1,13 +1,14 @@
 """The tide: an advertised limit is followed from our side, and nonsense stops nothing."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brimline.core.limiter import GUARD
 from brimline.core.tide import Tide
 from brimline.core.time import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from brimline.types import Advert
+from tests.thorough import examples
 
 
 def advert(limit=None, remaining=None, reset=None, window=None):
@@ -285,7 +286,7 @@ def test_of_output_only_the_rate_is_followed():
     assert tide.words == "60,000 output tokens/min (advertised)"
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     limit=st.integers(30, 6000),
     worth=st.floats(0.02, 1.0),
@@ -301,7 +302,7 @@ def test_a_bucket_is_filled_to_the_brim_and_never_over(limit, worth, latency, wi
     assert len(accepted) >= 0.93 * 3 * limit - 3
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     limit=st.integers(20, 3000),
     window=st.sampled_from([10 * SECOND, MINUTE]),
@@ -324,7 +325,7 @@ def test_a_fixed_window_is_used_up_each_time_it_opens(limit, window, latency, wh
 NUMBERS = st.one_of(st.none(), st.integers(0, 10), st.integers(0, 10**12))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(
         st.tuples(
@@ -354,7 +355,7 @@ def test_nothing_is_divided_by_nothing_whatever_is_said(said, amount):
         tide.take(now, amount)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     limit=st.integers(1, 10_000),
     said=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 120 * SECOND)), max_size=40),

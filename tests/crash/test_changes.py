@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.data.template import Template
@@ -15,6 +15,7 @@ from brimline.testing.virtual import run_virtual
 from brimline.types import Response
 from tests.crash.whole import Folder
 from tests.servers import Cli
+from tests.thorough import examples
 
 texts, labels = st.sampled_from("pqrs"), st.sampled_from(["x", "y"])
 ids = st.integers(0, 5) | st.sampled_from(["a", "b", "0"])
@@ -92,7 +93,7 @@ def obvious(on_file, requests):
     return missing
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(versions, min_size=2, max_size=5))
 def test_only_what_differs_is_sent_and_every_answer_stays(history):
     with tempfile.TemporaryDirectory() as name:

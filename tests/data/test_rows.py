@@ -6,7 +6,7 @@ import json
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brimline.data.inputs import open_table
@@ -47,7 +47,6 @@ objects = st.dictionaries(st.text(max_size=4), values, max_size=4)
 blanks = st.sampled_from(["", "\n", "\r\n", "  \n", "\t\r\n"])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(blanks, objects, st.sampled_from(["\n", "\r\n", " \n"]), st.booleans())), st.booleans()
 )
@@ -63,7 +62,6 @@ headers = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     headers, st.data(), st.sampled_from([(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\n")]), st.booleans()
 )
@@ -250,7 +248,6 @@ def test_the_format_is_told_by_the_name(folder, name, kind):
     assert isinstance(open_table(folder / name), kind)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80) | st.text(st.sampled_from('{}[]":,\\u\r\n ad8'), max_size=40).map(str.encode))
 @example(b"\xff")
 def test_no_bytes_break_a_scan(place, data):

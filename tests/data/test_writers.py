@@ -7,7 +7,7 @@ import json
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.data.columns import all_columns, chosen_columns
@@ -92,7 +92,6 @@ own_names = st.lists(st.text("ab ,\"'=\né", min_size=1, max_size=3), min_size=1
 own_cells = st.text(st.sampled_from(" ,;\"'\n\r\0é🎉\u2028=+-@a0"), max_size=5)
 
 
-@settings(deadline=None)
 @given(own_names, st.data())
 def test_the_columns_of_a_csv_file_come_back_as_they_were(tmp_path_factory, names, data):
     records = data.draw(st.lists(st.lists(own_cells, min_size=len(names), max_size=len(names)), min_size=1))

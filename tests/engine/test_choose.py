@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from brimline.data.plan import Plan
@@ -15,6 +15,7 @@ from brimline.engine.options import Retry, RunOptions
 from brimline.store.matching import Standing
 from brimline.types import FaultKind
 from tests.store.outcomes import key_of
+from tests.thorough import examples
 
 WANTED = {
     Retry.NONE: {Standing.MISSING},
@@ -92,7 +93,7 @@ asked = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(inputs, asked)
 def test_equal_to_the_slow_obvious_model(input_, asked):
     found = chosen(*input_, asked)
@@ -100,7 +101,7 @@ def test_equal_to_the_slow_obvious_model(input_, asked):
     assert found == obvious(*input_, asked)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(inputs, asked)
 def test_without_dedupe_every_request_that_is_wanted_is_sent(input_, asked):
     texts, models, standing = input_

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from brimline.config import LimitRule
@@ -14,6 +14,7 @@ from brimline.testing.scripted import Reply, ScriptedEndpoint, echo
 from brimline.testing.virtual import run_virtual
 from brimline.types import Fault, FaultKind, Usage
 from tests.engine.bench import CONFIG, engine_over, most_in_any_window, now, refused, requests, whole_run
+from tests.thorough import examples
 
 FAULTS = [Fault(FaultKind.SERVER_ERROR, http_status=500), Fault(FaultKind.BAD_REPLY), refused()]
 
@@ -37,7 +38,7 @@ async def test_ten_thousand_requests_keep_every_window_of_every_quota_and_use_it
     assert now() < 1.05 * len(times) / 10, "and the limit is filled"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     quotas=st.lists(
         strategies.quotas(), min_size=1, max_size=3, unique_by=lambda quota: (quota.dimension, quota.window)

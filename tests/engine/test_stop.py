@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from brimline.testing.scripted import FOREVER, Reply, ScriptedEndpoint
@@ -22,6 +22,7 @@ from tests.engine.bench import (
     refused,
     requests,
 )
+from tests.thorough import examples
 
 RESULTS = [
     None,
@@ -50,7 +51,7 @@ def conversation_and_other_requests():
     ]
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(
     script=st.lists(replies, min_size=1, max_size=12),
     moments=st.tuples(st.sampled_from([0.0, 0.3, 1.0, 5.0, 40.0]), st.sampled_from([0.0, 0.1, 2.0, 30.0])),

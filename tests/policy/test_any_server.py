@@ -59,7 +59,7 @@ def watch(server, seed=1):
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -13,6 +13,7 @@ from brimline.providers.anthropic import Anthropic
 from brimline.providers.anthropic_schema import sendable
 from brimline.types import Advert, Fault, FaultKind, HttpReply, Operation, Request, Response, Secret, Usage
 from tests.providers.replies import events, feed, reply
+from tests.thorough import examples
 
 PROVIDER = Anthropic()
 HI = {"role": "user", "content": "Hi"}
@@ -636,13 +637,13 @@ blocks = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(blocks | json_values, max_size=3), json_values, json_values)
 def test_no_content_breaks_the_decoder(content, reason, details):
     check(decode({"content": content, "stop_reason": reason, "stop_details": details}))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.sampled_from(STREAM) | st.builds(lambda kind, more: {**(more if isinstance(more, dict) else {}), "type": kind}, st.sampled_from([event["type"] for event in STREAM] + ["error"]), json_values), max_size=12), st.integers(1, 40), st.binary(max_size=9))  # fmt: skip
 def test_no_stream_breaks_the_reader(documents, size, junk):
     check(feed(reader(), events(*documents) + junk, size)[1])

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -12,6 +12,7 @@ from brimline.providers import StreamingProvider
 from brimline.providers.gemini import Gemini, Vertex
 from brimline.types import Fault, FaultKind, HttpReply, Operation, Request, Response, Secret, Usage
 from tests.providers.replies import events, feed, reply
+from tests.thorough import examples
 
 PROVIDER = Gemini()
 HI = {"role": "user", "content": "Hi"}
@@ -696,7 +697,7 @@ fragment_lists = st.lists(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(fragment_lists, st.integers(1, 60), st.binary(max_size=9))
 def test_no_stream_breaks_the_reader_and_no_fragment_the_decoder(documents, size, junk):
     check(feed(reader(), fragments(*documents) + junk, size)[1])

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -13,6 +13,7 @@ from brimline.providers import PROVIDERS, find_provider
 from brimline.providers.openai_chat import OpenAIChat
 from brimline.types import Fault, FaultKind, HttpReply, Request, Response, Secret, Usage
 from tests.providers.replies import completion, reply
+from tests.thorough import examples
 
 PROVIDER = OpenAIChat()
 HI = ({"role": "user", "content": "Hi"},)
@@ -344,7 +345,7 @@ messages = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(
         json_values | st.fixed_dictionaries({"message": messages, "finish_reason": json_values}), max_size=2

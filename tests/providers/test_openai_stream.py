@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.providers.base import StreamingProvider
@@ -12,6 +12,7 @@ from brimline.providers.mistral import Mistral
 from brimline.providers.openai_chat import OpenAIChat
 from brimline.types import Delta, Fault, FaultKind, Operation, Request, Response, Usage
 from tests.providers.replies import reply
+from tests.thorough import examples
 
 ASK = Request(id=0, model="lab/x", messages=({"role": "user", "content": "Hi"},))
 HEAD = reply(x_request_id="req_1")
@@ -104,7 +105,7 @@ def test_a_stream_that_ends_anywhere_else_is_a_fault():
 
 
 @given(st.lists(st.text(max_size=6), max_size=8), st.sampled_from(["stop", "length", "tool_calls"]))
-@settings(max_examples=50)
+@examples(50)
 def test_the_deltas_are_the_text(pieces, reason):
     deltas, response = read(text(*pieces, reason=reason) + DONE)
     assert isinstance(response, Response)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.core.permit import Demand
@@ -146,7 +146,6 @@ def test_cut_at_every_byte_it_still_reads_and_can_be_appended_to(path):
         assert history(path).unfinished == names("e"), "a torn line does not swallow the next"
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.binary(max_size=30) | st.sampled_from([b'{"what":"end","at":1,"number":9,"status":"ok"}', b"[1]"])

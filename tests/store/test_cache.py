@@ -8,13 +8,14 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.errors import ConfigError
 from brimline.store import cache as module
 from brimline.store.cache import FILE, FRESH, AnswerCache, Occurrences
 from brimline.store.folder import make_cache_folder
+from tests.thorough import examples
 
 LARGE = 10**9
 
@@ -46,7 +47,7 @@ def test_what_was_added_is_found_by_name_and_number_and_stays(tmp_path, cache):
     again.close()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.lists(

@@ -5,13 +5,14 @@ import tracemalloc
 from array import array
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.store.lines import Recorded
 from brimline.store.matching import Identities, PackedIndex, Standing, match, name_digest, standing_of
 from brimline.types import FaultKind
 from tests.store.outcomes import key_of
+from tests.thorough import examples
 
 MODELS = ("lab/x", "lab/y")
 STANDINGS = {"ok": Standing.OK, "timeout": Standing.TRANSIENT, "too_long": Standing.HOPELESS}
@@ -119,7 +120,7 @@ def distinct(draw, rows):
     return drawn
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(1000)
 @given(
     distinct(rows), lines, st.sampled_from([MODELS[:1], MODELS, MODELS[::-1]]), st.sampled_from([1, 1, 2, 3])
 )
@@ -153,7 +154,7 @@ def test_a_lone_answer_is_the_first_of_several_and_the_first_of_several_stays(id
     assert ([*first.line_of], [*first.strays], first.moved) == ([2], [1], b"\1")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(texts, max_size=8),
     st.lists(texts, max_size=8),
@@ -250,7 +251,7 @@ def test_a_failure_of_an_unknown_kind_is_sent_again(error):
 # What it is made of.
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.lists(st.integers(0, 5) | st.integers(0, 2**64 - 1), max_size=40))
 def test_a_packed_index_is_a_dict_of_positions(numbers):
     index = PackedIndex(array("Q", numbers))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.store import ordering
@@ -35,7 +35,6 @@ def order(path, line_of, strays=(), **options):
     return order_results(path, array("I", line_of), array("I", strays), superseded=superseded, **options)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(6)), st.integers(0, 6))
 def test_every_request_gets_its_line_and_every_stray_is_kept_aside(tmp_path_factory, lines, requests):
     path = tmp_path_factory.mktemp("run") / "out.jsonl"
