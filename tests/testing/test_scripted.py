@@ -4,21 +4,30 @@ import asyncio
 
 import pytest
 
-from brimline.core.lane import Attempt, Ticket
+from brimline.core.lane import Attempt, Lane, Ticket
+from brimline.core.route import Route
 from brimline.testing.scripted import FOREVER, Reply, ScriptedEndpoint, in_turn
 from brimline.types import Advert, Fault, FaultKind, Request, Response
 
 DOWN = Fault(FaultKind.CONNECTION, "refused")
 
 
+class PlainRun:
+    """A run whose answers come whole."""
+
+    streaming = None
+
+
 def ticket(text="hello", **kind):
-    return Ticket(Request(id=0, model="lab/a", messages=({"role": "user", "content": text},), **kind), None)
+    request = Request(id=0, model="lab/a", messages=({"role": "user", "content": text},), **kind)
+    return Ticket(request, Lane(PlainRun(), "lab/a", 10))
 
 
 async def exchange(lab, ticket, timeout=600.0):
     left = []
     now = asyncio.get_running_loop().time
-    attempt = Attempt(ticket, None, started=0, probe=False)
+    route = Route(ticket.stage, "lab/a", None, 1)
+    attempt = Attempt(ticket, route, None, started=0, probe=False)
     result = await lab.live().exchange(attempt, lambda: left.append(now()), timeout)
     return result, left, now()
 
