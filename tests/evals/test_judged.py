@@ -73,6 +73,16 @@ def test_means_and_counts_by_judge_and_model(panel):
     ]  # fmt: skip
 
 
+def test_the_lowest_verdict_of_a_scale_is_no_share(panel):
+    for ends, high in (("[1, 5]", 1.0), ("[0, 1]", 1.0)):
+        wanted = panel(RUBRIC.replace("[1, 5]", ends))
+        judged = Judged(wanted, {"m/0": 5, "m/1": 5})
+        [*judged.take(replies(wanted, ANSWERS, lambda _: said(1)))]
+        mean = judged.mean(judged.groups[0])
+        assert (mean.value, mean.high) == (1, high)
+        assert (mean.low == 1) == (ends == "[1, 5]")
+
+
 def test_judges_agree_on_rows_that_all_have_judged(panel):
     three = panel(RUBRIC, "j/a", "j/b", "j/c")
     lines = replies(

@@ -6,8 +6,8 @@ import json
 import pytest
 
 import brimline
-from brimline.errors import ConfigError, InputError, UsageError
-from brimline.evals import find_scorer, judge, parse_gate, rephrase
+from brimline.errors import ConfigError, InputError, OutputError, UsageError
+from brimline.evals import Judging, find_scorer, judge, parse_gate, rephrase, rubric_panel
 from brimline.evals.scoring import score_file
 
 pytestmark = [pytest.mark.real_time]
@@ -225,6 +225,30 @@ def test_what_cannot_be_judged_costs_nothing(place, options, kind, why):
     assert jury.asked == []
     assert (place / "out.jsonl").read_bytes() == before
     assert not [path for path in place.iterdir() if path.name.endswith(".part")]
+
+
+def test_answers_are_never_written_over(place):
+    answered([{"prompt": "p"}])
+    answered([{"prompt": "q"}], output="other.jsonl")
+    paid = [(place / name).read_bytes() for name in ("out.jsonl", "other.jsonl")]
+    judging = Judging([place / "out.jsonl"], rubric_panel(place / "r.toml", ["jury/j"]))
+    for name, why in (
+        ("out.jsonl", "holds the answers themselves"),
+        ("other.jsonl", "holds the results of a run"),
+    ):
+        with pytest.raises(OutputError, match=why):
+            judging.write_rows(place / name)
+    with pytest.raises(OutputError, match="holds the results of a run"):
+        score_file(place / "out.jsonl", [find_scorer("f1")], output=place / "other.jsonl")
+    assert [(place / name).read_bytes() for name in ("out.jsonl", "other.jsonl")] == paid
+    (place / "settings.json").write_text(
+        json.dumps({"w": {"api": "lab", "model_name": "w", "parameters": {}}})
+    )
+    (place / "template.txt").write_text("{INPUT_PROMPT}")
+    (place / "in.jsonl").write_text('{"prompt": "p"}\n')
+    for name in ("in.jsonl", "rephrase-in.jsonl", "rephrase-in.results.jsonl"):
+        with pytest.raises(ConfigError, match="holds what is sent or comes back"):
+            rephrase("in.jsonl", rephrase_folder=".", models=["w"], output=name)
 
 
 def test_rows_that_say_nothing_of_their_prompt_are_refused(place):

@@ -35,6 +35,7 @@ def test_few_means():
     alone = mean_of([("a", 0.5)])
     assert (alone.value, alone.is_bounded) == (0.5, False)
     assert str(mean_of([(n, n % 2) for n in range(10)])) == "0.500 (0.237 to 0.763)"
+    assert str(mean_of([(n, 1) for n in range(10)], may_be_share=False)) == "1.000 (1.000 to 1.000)"
 
 
 def test_repeats_of_one_question_are_no_news():

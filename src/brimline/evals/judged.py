@@ -141,7 +141,10 @@ class Judged:
         said = self._said(group)
         if not self._is_scale(group.criterion):
             return None
-        return mean_of((place[1], float(verdict)) for place, verdict in said.items())
+        ends = self._ends(group.criterion)
+        is_share = ends == (0, 1) and (self._panel.rubric is not None or 0 in said.values())
+        values = ((place[1], float(verdict)) for place, verdict in said.items())
+        return mean_of(values, may_be_share=is_share)
 
     def contest(self, judge: str) -> Tally:
         """Return what a judge makes of the two that are compared."""

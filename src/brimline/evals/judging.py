@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brimline.engine.options import RunOptions
-from brimline.errors import ConfigError, InputError
+from brimline.errors import ConfigError, InputError, OutputError
 from brimline.evals.answers import Answers
 from brimline.evals.judged import Judged
 from brimline.evals.pairs import Pairs
@@ -63,16 +63,19 @@ class Judging:
         Raises:
             InputError: The results cannot be read, or hold nothing to judge.
             ConfigError: The template of the prompt is none.
-            OutputError: The file cannot be written, or its judges are being asked by another process.
+            OutputError: The file cannot be written, holds answers, or its judges are being asked by another process.
         """
         refuse_if_busy(self.output)
+        path = path or self.rows
+        if any(path.exists() and path.samefile(results) for results in self._results if results.exists()):
+            raise OutputError(f"{path} holds the answers themselves", hint="Name another file.")
         with ExitStack() as stack:
             answers = [stack.enter_context(Answers(path, self._prompt)) for path in self._results]
             judged: Answers | Pairs = answers[0]
             if self._panel.is_pairwise:
                 judged = Pairs(*answers)
             self._judged = Judged(self._panel, judged.total)
-            count = write_lines(self._panel.rows(judged), path or self.rows)
+            count = write_lines(self._panel.rows(judged), path)
         if not count:
             names = " and ".join(map(str, self._results))
             raise InputError(f"{names}: there is no answered row to judge")

@@ -55,10 +55,14 @@ class Rephrasing:
         self._originals = originals
         self._given = InputRows(input_)
         self.output = output or input_.with_name(f"post-rephrase-{stem_of(input_)}.jsonl")
-        if self.output.exists() and self.output.samefile(input_):
-            raise ConfigError(f"{self.output} is the input", hint="Give another file with -o.")
         self.rows = self.output.with_name(f"rephrase-{stem_of(input_)}.jsonl")
         self.replies = self.output.with_name(f"rephrase-{stem_of(input_)}.results.jsonl")
+        if self.output in {self.rows, self.replies} or (
+            self.output.exists() and self.output.samefile(input_)
+        ):
+            raise ConfigError(
+                f"{self.output} holds what is sent or comes back", hint="Give another file with -o."
+            )
 
     def write_rows(self) -> int:
         """Write what is sent; return how many rows it is.

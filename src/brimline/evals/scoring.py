@@ -123,8 +123,10 @@ def write_lines(lines: Iterable[Mapping[str, Any]], output: Path) -> int:
     """Write the lines of a file that is whole or not there; one that holds them already is left alone. Return how many.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or holds the answers of a run.
     """
+    if output.exists() and FolderView(output).path.is_dir():
+        raise OutputError(f"{output} holds the results of a run", hint="Name another file.")
     part = output.with_name(output.name + ".part")
     count = 0
     try:

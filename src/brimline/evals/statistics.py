@@ -45,8 +45,11 @@ class Mean:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def mean_of(values: Iterable[tuple[Hashable, float]]) -> Mean | None:
-    """Return the mean of values, each with the name of its cluster (the question that it answers); None of no values."""
+def mean_of(values: Iterable[tuple[Hashable, float]], *, may_be_share: bool = True) -> Mean | None:
+    """Return the mean of values, each with the name of its cluster (the question that it answers); None of no values.
+
+    Values of 0 and 1 alone are a share, unless they are known to come from another scale.
+    """
     pairs = [*values]
     if not pairs:
         return None
@@ -55,7 +58,7 @@ def mean_of(values: Iterable[tuple[Hashable, float]]) -> Mean | None:
     sums: defaultdict[Hashable, float] = defaultdict(float)
     for cluster, value in pairs:
         sums[cluster] += value - mean
-    if len(sums) == count and all(value in {0, 1} for _, value in pairs):
+    if may_be_share and len(sums) == count and all(value in {0, 1} for _, value in pairs):
         return Mean(mean, *wilson(round(mean * count), count), count, count)
     if len(sums) == 1:
         return Mean(mean, math.nan, math.nan, count, 1)
