@@ -5,8 +5,10 @@ import signal
 
 import pytest
 
+from brimline.store.lines import result_line
 from tests.cli.lab import until
 from tests.servers import Cli
+from tests.store.outcomes import success
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 
@@ -167,3 +169,25 @@ def test_rephrasing_writes_its_file_when_all_is_said(lab):
         f"rephrase-w-0-{n}" for n in range(4)
     ]
     assert lab(*rephrase, "--rephrase-parser", "x").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "give either --rubric or --judge-folder"),
+        (["--rubric", "r.toml", "--template", "a.txt"], "--template is for --judge-folder"),
+        (["--rubric", "r.toml", "--gate", "x"], "gate 'x' is none"),
+        (["--rubric", "r.toml", "--follow", "--fresh"], "--fresh, --limit and --stop-after-failed do not go with --follow"),
+        (["--rubric", "pair.toml", "--judge", "jury/j", "--follow"], "a comparison needs both answers"),
+        (["--rubric", "r.toml", "--judge", "nowhere/j"], "there is no endpoint 'nowhere'"),
+        (["--rubric", "r.toml", "--create-only", "out.jsonl"], "out.jsonl holds the answers themselves"),
+    ],
+)  # fmt: skip
+def test_what_it_refuses(cli, write, options, why):
+    answered = write("out.jsonl", result_line({"prompt": "p"}, success()))
+    before = answered.read_bytes()
+    write("r.toml", RUBRIC)
+    write("pair.toml", 'kind = "pairwise"\n[criteria.help]\nquestion = "Which one?"\n')
+    code, _, said = cli("judge", "out.jsonl", "--display", "none", *options)
+    assert (code, why in said) == (2, True), said
+    assert answered.read_bytes() == before

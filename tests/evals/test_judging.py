@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -195,6 +196,25 @@ def test_promptos_example_in_its_form(place):
     ]  # fmt: skip
     assert asked[6]["prompt"].startswith('Reply {"funny": 1}: x says w says')
     assert result.report.ok == 12
+
+
+def test_a_run_in_another_thread_is_followed(place):
+    """The last two are answered only when the first two are judged."""
+    rows = [{"prompt": f"p{n}"} for n in range(4)]
+    jury = Jury()
+
+    async def late(request):
+        while request.messages[0]["content"] in {"p2", "p3"} and len(jury.asked) < 2:
+            await asyncio.sleep(0.01)
+        return "an answer"
+
+    running = threading.Thread(target=answered, args=(rows,), kwargs={"endpoints": {"lab": late}})
+    running.start()
+    result = judged_by(jury, follow=True)
+    running.join()
+    assert (result.report.ok, len(jury.asked)) == (4, 4)
+    with pytest.raises(UsageError, match="do not go with follow"):
+        judged_by(jury, follow=True, limit=1)
 
 
 def test_it_works_where_a_loop_is_running(place):

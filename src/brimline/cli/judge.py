@@ -123,8 +123,8 @@ def _options(judging: Judging, given: dict[str, Any]) -> RunOptions:
 
 def _follow(judging: Judging, options: RunOptions, terms: Terms) -> int:
     """Judge what a live run answers, until it has ended; return the exit code if a signal ends it before, else 0."""
-    if options.limit is not None or options.stop_after_failed is not None:
-        raise ConfigError("--limit and --stop-after-failed do not go with --follow")
+    if options.fresh or options.limit is not None or options.stop_after_failed is not None:
+        raise ConfigError("--fresh, --limit and --stop-after-failed do not go with --follow")
     import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

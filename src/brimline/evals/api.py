@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from brimline.engine.report import Report
 
 
+_OF_RUNS = {"params", "deadline", "limit", "retry", "fresh"}
+"""Those of the options below that are a run's, and no engine's."""
+
+
 class Sending(TypedDict, total=False):
     """How requests are sent: options of `brimline.run`, with the same meaning."""
 
@@ -71,7 +75,7 @@ class Rephrased:
     rows: int = 0
 
 
-def judge(
+def judge(  # noqa: PLR0913  each is an option of its own
     results: str | PathLike[str],
     other: str | PathLike[str] | None = None,
     *,
@@ -81,6 +85,7 @@ def judge(
     judges: Sequence[str] = (),
     prompt: str | None = None,
     output: str | PathLike[str] | None = None,
+    follow: bool = False,
     **sending: Unpack[Sending],
 ) -> Judgement:
     """Let models judge the answers in a results file; calling it again resumes.
@@ -96,10 +101,11 @@ def judge(
         judges: Names in `settings.json`; with a rubric model references, in the place of its own.
         prompt: Jinja template of what was asked, where the rows do not hold it.
         output: Where the replies go; `judge-<results stem>.results.jsonl` beside the results if not given.
+        follow: Judge while another process or thread still runs what is judged, until that has ended.
         sending: How they are asked, as for `brimline.run`.
 
     Raises:
-        UsageError: Neither a rubric nor a folder is given, or both are.
+        UsageError: Neither a rubric nor a folder is given, or both are; or `follow` with `fresh` or `limit`.
         ConfigError: A setting is wrong; nothing was sent.
         InputError: The results cannot be judged; nothing was sent.
         OutputError: A file cannot be written, or another process holds it; nothing was sent.
@@ -113,6 +119,8 @@ def judge(
         raise UsageError("give either rubric or judge_folder: it says what the judges are asked")
     paths = [Path(path) for path in (results, other) if path is not None]
     judging = Judging(paths, panel, output=None if output is None else Path(output), prompt=prompt)
+    if follow:
+        _follow(judging, sending)
     judging.write_rows()
     report = _send(judging.options(), sending)
     return Judgement(report, judging.sum_up(), judging.verdicts)
@@ -168,3 +176,21 @@ def _send(options: "RunOptions", sending: Sending) -> "Report":
     from brimline.engine.api import run  # noqa: PLC0415  it brings the network code
 
     return run(options.input, output=options.output, schema=options.schema, repeat=1, **sending)
+
+
+def _follow(judging: Judging, sending: Sending) -> None:
+    """Judge what a live run answers, until it has ended."""
+    from brimline.engine.api import on_a_loop  # noqa: PLC0415
+    from brimline.engine.engine import Engine  # noqa: PLC0415
+
+    if sending.get("fresh") or sending.get("limit") is not None:
+        raise UsageError("fresh and limit do not go with follow")
+    options = judging.options(params=dict(sending.get("params") or {}), deadline=sending.get("deadline"))
+    following = judging.following(options)
+    settings: dict[str, Any] = {name: value for name, value in sending.items() if name not in _OF_RUNS}
+
+    async def run() -> None:
+        async with Engine(**settings) as engine:
+            await following.run(engine)
+
+    on_a_loop(run)
