@@ -44,6 +44,14 @@ def test_models_of_one_file_are_sides(write):
     assert found.differences[0].wins == 1
 
 
+def test_names_are_never_markup(cli, write):
+    path = write("both.jsonl", b"".join((*lines("lab/[red]a"), *lines("lab/b[/]"))))
+    code, out, _ = cli("compare", path)
+    assert code == 0
+    assert "beside lab/[red]a" in out
+    assert "lab/b[/]" in out
+
+
 def test_what_is_shown_and_written(cli, two, tmp_path):
     code, out, err = cli("compare", *two, "-s", "match", "--html", "page.html")
     assert code == 0

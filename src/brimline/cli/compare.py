@@ -92,7 +92,7 @@ def _write(path: Path, text: str) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if place else "left", overflow="fold")
     return table
 
 
@@ -102,7 +102,12 @@ def _sides(found: Comparison) -> Table:
         latency = "?" if side.latency is None else f"{side.latency:.3f} s"
         cost = "?" if side.cost is None else f"${side.cost:.4f}"
         table.add_row(
-            clean(side.name), f"{len(side.cells):,}", f"{side.answered:,}", _mean(side.score), latency, cost
+            Text(clean(side.name)),
+            f"{len(side.cells):,}",
+            f"{side.answered:,}",
+            _mean(side.score),
+            latency,
+            cost,
         )
     return table
 
@@ -112,7 +117,7 @@ def _differences(found: Comparison) -> Table:
     table = _table(f"beside {clean(found.sides[0].name)}", *columns)
     for each in found.differences:
         table.add_row(
-            clean(each.name),
+            Text(clean(each.name)),
             f"{each.rows:,}",
             f"{each.same:,}",
             f"{each.wins:,} / {each.ties:,} / {each.losses:,}",
