@@ -48,7 +48,7 @@ def test_names_are_never_markup(cli, write):
     path = write("both.jsonl", b"".join((*lines("lab/[red]a"), *lines("lab/b[/]"))))
     code, out, _ = cli("compare", path)
     assert code == 0
-    assert "beside lab/[red]a" in out
+    assert "lab/[red]a" in out
     assert "lab/b[/]" in out
 
 
