@@ -97,7 +97,7 @@ def command(**given: Any) -> int:
         options = replace(options, deadline=max(0.0, options.deadline - (ticks() - began)))
     judging.write_rows()
     report, code = carry_out(options, terms.config, terms.display, quiet=terms.quiet)
-    return _show(judging, report, code, gates, terms)
+    return show_judged(judging, report, code, gates, terms)
 
 
 def split_names(given: tuple[str, ...]) -> list[str]:
@@ -160,7 +160,8 @@ async def _follow_here(judging: Judging, options: RunOptions, terms: Terms) -> i
     return SIGNALLED[received[0]] if received else 0
 
 
-def _show(judging: Judging, report: Report, code: int, gates: list[Gate], terms: Terms) -> int:
+def show_judged(judging: Judging, report: Report, code: int, gates: list[Gate], terms: Terms) -> int:
+    """Write the verdicts, show them, and return the exit code: that of the run, or 4 if a gate is missed."""
     judged = judging.sum_up()
     misses = judged.misses(gates) if code == 0 else []
     code = GATE_MISSED if misses else code

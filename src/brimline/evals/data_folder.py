@@ -52,11 +52,6 @@ class OutputFiles:
         return self._path("completed", ".csv")
 
     @property
-    def scored(self) -> Path:
-        """The results with their scores."""
-        return self._path("completed", ".scored.jsonl")
-
-    @property
     def log(self) -> Path:
         """What happened, for people."""
         return self._path("log", ".txt")
@@ -97,11 +92,19 @@ class DataFolder:
         if not path.is_dir():
             what = "is no folder" if path.exists() else "does not exist"
             raise InputError(f"the data folder {path} {what}", hint=f"mkdir {path}, or name another one.")
+        for folder in (self.input, self.output, self.media):
+            self.make(folder)
+
+    def make(self, folder: Path) -> None:
+        """Make a folder, unless it is there.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
         try:
-            for folder in (self.input, self.output, self.media):
-                folder.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{error.filename or path} cannot be made: {error.strerror}") from None
+            raise OutputError(f"{folder} cannot be made: {error.strerror}") from None
 
     def find(self, file: Path) -> Path:
         """Return the file that is meant: the one of that name, or the one of `input/`.
@@ -128,8 +131,8 @@ class DataFolder:
         name, suffix = _name_of(file)
         folder = self.output / name
         files = OutputFiles(folder, now.strftime(STAMP), name, suffix)
+        self.make(folder)
         try:
-            folder.mkdir(exist_ok=True)
             with files.input.open("xb") as copy, file.open("rb") as given:
                 shutil.copyfileobj(given, copy)
         except FileExistsError:
