@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from brimline.cli.display.lines import limiting, line
+from brimline.cli.missing import show_missing
 from brimline.cli.text import clean, pace, plural, span
 from brimline.core.faults import CONSEQUENCES
 from brimline.engine.progress import ModelProgress, Progress
@@ -21,11 +22,23 @@ PASSING = {kind.value for kind, consequence in CONSEQUENCES.items() if consequen
 @click.command(name="status")
 @click.argument("output", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "to_json", is_flag=True, help="Write it as JSON, one object for each run.")
-def command(output: Path | None, *, to_json: bool) -> int:
+@click.option(
+    "--missing", is_flag=True, help="Write the input's rows that have no answer, and say why they have none."
+)
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path), help="With --missing: a file for them."
+)
+def command(output: Path | None, target: Path | None, *, to_json: bool, missing: bool) -> int:
     """Show how the run with the results OUTPUT stands: its counts, rates and time left, and what each model waits for.
 
     It may run in another terminal, have ended, or have been killed. Without OUTPUT: all runs in the working folder.
     """
+    if missing and output is not None:
+        return show_missing(output, target, to_json=to_json)
+    if missing or target is not None:
+        raise click.UsageError(
+            "name the results OUTPUT of a run" if missing else "-o is for what --missing writes"
+        )
     if output is not None:
         show(look(output), to_json=to_json)
         return 0
