@@ -1,0 +1,1 @@
+"""Watching a folder: files are run as they arrive."""
