@@ -61,6 +61,11 @@ def open_table(path: Path) -> Table:
     return kind(source)
 
 
+def is_input(path: Path) -> bool:
+    """Whether the name of a file says that rows can be read from it."""
+    return path.suffix.lower() == ".parquet" or plain_name(path).suffix.lower() in _KINDS
+
+
 def stem_of(path: Path) -> str:
     """Return an input's name without what tells its format: `in` for `in.jsonl.gz`, `stdin` for standard input."""
     return "stdin" if path == STDIN else plain_name(path).stem

@@ -1,7 +1,6 @@
 """Files that cannot be run are put aside, each with the reason beside it."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -18,19 +17,29 @@ def reject(file: Path, folder: Path, reason: str) -> Path:
         OSError: It cannot be moved, or nothing can be written there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for target in _names(folder / file.name):
-        beside = target.with_name(target.name + REASON)
-        if target.exists():
-            continue
-        with suppress(FileExistsError), beside.open("x", encoding="utf-8", errors="backslashreplace") as text:
-            text.write(reason.rstrip() + "\n")
-            break
+    target = next(name for name in _names(folder / file.name) if _explain(name, reason))
     try:
         file.rename(target)
     except OSError:
-        beside.unlink(missing_ok=True)
+        _beside(target).unlink(missing_ok=True)
         raise
     return target
+
+
+def _explain(target: Path, reason: str) -> bool:
+    """Write the reason beside a name, unless something else has that name."""
+    if target.exists():
+        return False
+    try:
+        with _beside(target).open("x", encoding="utf-8", errors="backslashreplace") as text:
+            text.write(reason.rstrip() + "\n")
+    except FileExistsError:
+        return False
+    return True
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(target.name + REASON)
 
 
 def _names(path: Path) -> Iterator[Path]:

@@ -1,0 +1,303 @@
+"""The watcher: takes files as they arrive, runs several at a time in one engine, and survives each of them.
+
+What it needs to know of experiments is `Work`. A file is claimed with the kernel's lock before anything is done with it, so
+two watchers never run the same one, and what a killed one has left is taken on by whoever comes next.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from brimline.core.time import SECOND
+from brimline.engine.clock import ticks
+from brimline.engine.engine import Engine
+from brimline.engine.execution import Execution
+from brimline.engine.prepared import Prepared
+from brimline.engine.progress import Progress
+from brimline.engine.report import Report, StopReason
+from brimline.engine.wake import Wake
+from brimline.errors import BrimlineError, InputError, OutputLocked
+from brimline.evals.watch.arrivals import Arrivals, Sighting
+from brimline.evals.watch.events import (
+    Done,
+    Elsewhere,
+    Event,
+    Interrupted,
+    Notice,
+    Postponed,
+    Rejected,
+    Taken,
+)
+from brimline.evals.watch.inbox import Inbox
+from brimline.evals.watch.outlook import Outlook, Part
+from brimline.evals.watch.rejects import reject
+
+LOOK = SECOND
+"""Between two looks at the folder, at least."""
+
+THRIFT = 1000
+"""And so many times as long as a look takes: a folder of many thousand files does not cost more than an empty one."""
+
+AGAIN = 5 * SECOND
+"""What another process has is looked at again after this."""
+
+log = logging.getLogger("brimline.watch")
+
+
+class Claim(Protocol):
+    """A file is ours until it is released."""
+
+    def release(self) -> None:
+        """Let others have it."""
+        ...
+
+
+class Work(Protocol):
+    """What is done with a file. All of it may block; it is called in threads."""
+
+    def claim(self, file: Path) -> Claim:
+        """Take a file, or raise OutputLocked: another process has it."""
+        ...
+
+    def is_done(self, file: Path) -> bool:
+        """Whether a file with this very content was run to its end before."""
+        ...
+
+    def prepare(self, file: Path) -> Prepared:
+        """Make a file ready to be sent, or go on with what is on file. Raises InputError if it cannot be run."""
+        ...
+
+    def finish(self, file: Path, report: Report) -> None:
+        """Do what is left to do when every request of a file has its outcome."""
+        ...
+
+
+@dataclass(slots=True)
+class _Running:
+    execution: Execution
+    size: int
+    before: float
+
+    def part(self, progress: Progress) -> Part:
+        total = progress.total or 1
+        return Part(self.size, self.before, progress.done / total)
+
+
+class Watcher:
+    """Runs the files of a folder as they arrive.
+
+    Args:
+        engine: An open engine, for all files.
+        work: What is done with a file.
+        inbox: The folder.
+        rejected: Where files go that cannot be run.
+        at_once: How many files run at a time.
+        tell: Called with what there is to tell.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        work: Work,
+        inbox: Inbox,
+        *,
+        rejected: Path,
+        at_once: int,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._engine = engine
+        self._work = work
+        self._inbox = inbox
+        self._rejected = rejected
+        self._at_once = at_once
+        self._tell = tell
+        self._arrivals = Arrivals()
+        self._outlook = Outlook()
+        self._wake = Wake()
+        self._next_look = 0
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._running: dict[str, _Running] = {}
+        self._elsewhere: dict[str, int | None] = {}
+        self._told: set[str] = set()
+        self._stopped = False
+
+    async def run(self, *, once: bool) -> None:
+        """Run files until stopped, or with `once` until there is nothing more to do for now."""
+        while not self._stopped:
+            if self._now() >= self._next_look:
+                await self._look()
+            while len(self._jobs) < self._at_once and (taken := self._arrivals.take()) is not None:
+                self._start(taken)
+            if once and self._arrivals.is_quiet(self._now()):
+                break
+            await self._wake.until(self._next_look)
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+
+    def stop(self) -> None:
+        """Take no more files and send nothing more; what is in flight may end."""
+        self._stopped = True
+        for running in self._running.values():
+            running.execution.stop(StopReason.INTERRUPTED)
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Drop what is in flight, too."""
+        self.stop()
+        for running in self._running.values():
+            running.execution.abort(StopReason.INTERRUPTED)
+
+    def progress(self) -> dict[str, Progress]:
+        """Return how each file that runs stands."""
+        return {name: running.execution.progress() for name, running in self._running.items()}
+
+    def waiting(self) -> int:
+        """Return how many files wait."""
+        return len(self._arrivals.waiting)
+
+    def left(self, progress: dict[str, Progress]) -> float | None:
+        """Return seconds until all files are through that are there, or None if nobody knows."""
+        parts = [self._running[name].part(one) for name, one in progress.items()]
+        waiting = [file.size for file in self._arrivals.waiting if file.name not in self._elsewhere]
+        return self._outlook.left(self._now(), parts, waiting)
+
+    def _now(self) -> int:
+        return self._engine.pump.clock.now()
+
+    async def _look(self) -> None:
+        began = ticks()
+        try:
+            seen = await asyncio.to_thread(self._inbox.look)
+        except OSError as error:
+            self._tell_once(f"{self._inbox.path} cannot be read: {error.strerror}; looking again")
+            seen = []
+        cost = round((ticks() - began) * SECOND)
+        self._arrivals.look(self._now(), seen)
+        self._next_look = self._now() + max(LOOK, THRIFT * cost)
+        for name in sorted(self._inbox.others):
+            self._tell_once(
+                f"{self._inbox.path / name} is left alone: rows are read from .jsonl, .csv and .parquet"
+            )
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(Notice(text))
+
+    def _start(self, taken: Sighting) -> None:
+        job = asyncio.create_task(self._perform(taken))
+        self._jobs.add(job)
+        job.add_done_callback(self._end)
+
+    def _end(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        self._wake.set()
+
+    async def _perform(self, taken: Sighting) -> None:
+        """Do what a file needs now. Never raises: one file is never the others' problem."""
+        path = self._inbox.path / taken.name
+        try:
+            claim = await asyncio.to_thread(self._work.claim, path)
+            self._elsewhere.pop(taken.name, None)
+            try:
+                await self._perform_claimed(path, taken)
+            except InputError as error:
+                await self._reject(path, taken, error)
+            finally:
+                claim.release()
+        except OutputLocked as error:
+            self._leave(taken, error.pid)
+        except Exception as error:  # noqa: BLE001  the task boundary
+            self._postpone(taken, _reason(error))
+
+    async def _perform_claimed(self, path: Path, taken: Sighting) -> None:
+        if not self._inbox.holds(taken):  # whoever had it before has moved it, or it is written again
+            self._arrivals.postpone(taken, 0)
+        elif await asyncio.to_thread(self._work.is_done, path):
+            self._arrivals.finish(taken)
+        else:
+            prepared = await asyncio.to_thread(self._work.prepare, path)
+            if self._stopped:
+                prepared.release()
+                self._arrivals.postpone(taken, 0)
+                return
+            report = await self._execute(prepared, taken)
+            await self._settle(path, taken, report, prepared)
+
+    async def _execute(self, prepared: Prepared, taken: Sighting) -> Report:
+        requests = prepared.checked.plan.requests
+        to_send = sum(map(len, prepared.choice.pending.values()))
+        self._tell(Taken(taken.name, requests, to_send))
+        execution = Execution(
+            self._engine, prepared, say=lambda text: self._tell(Notice(f"{taken.name}: {text}"))
+        )
+        running = _Running(execution, taken.size, 1 - to_send / requests)
+        self._running[taken.name] = running
+        self._outlook.begin(self._now())
+        try:
+            return await execution.run()
+        finally:
+            self._outlook.end(running.part(execution.progress()))
+            del self._running[taken.name]
+            if not self._running:
+                self._outlook.rest(self._now())
+
+    async def _settle(self, path: Path, taken: Sighting, report: Report, prepared: Prepared) -> None:
+        """Note what came of a file that was run."""
+        for notice in report.notices:
+            self._tell(Notice(f"{taken.name}: {notice}"))
+        if report.error is not None:
+            self._postpone(taken, report.error)
+        elif report.pending and report.stopped is not None:
+            self._arrivals.postpone(taken, 0)
+            self._tell(Interrupted(taken.name, report.pending))
+        elif report.pending:
+            stops = "; ".join(
+                f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in report.stops.items()
+            )
+            self._postpone(taken, stops or "requests are pending")
+        else:
+            await asyncio.to_thread(self._work.finish, path, report)
+            self._arrivals.finish(taken)
+            too_many = report.failed > prepared.options.max_failed.of(report.total)
+            self._tell(
+                Done(taken.name, report.ok, report.failed, report.elapsed, str(report.output), too_many)
+            )
+
+    async def _reject(self, path: Path, taken: Sighting, error: InputError) -> None:
+        """Put a file aside, unless it is not any more the one that was read."""
+        if not self._inbox.holds(taken):
+            self._arrivals.postpone(taken, 0)
+            return
+        problems = error.problems or (str(error),)
+        try:
+            target = await asyncio.to_thread(reject, path, self._rejected, "\n".join(problems))
+        except OSError as why:
+            self._postpone(taken, f"it is bad and cannot be put aside ({why.strerror}): {problems[0]}")
+            return
+        self._arrivals.finish(taken)
+        self._tell(Rejected(taken.name, str(target), problems))
+
+    def _leave(self, taken: Sighting, pid: int | None) -> None:
+        """Let another process have a file; or another file of ours that has the same name but for its ending."""
+        if self._elsewhere.get(taken.name, 0) != pid and pid != os.getpid():
+            self._elsewhere[taken.name] = pid
+            self._tell(Elsewhere(taken.name, pid))
+        self._arrivals.postpone(taken, self._now() + AGAIN)
+
+    def _postpone(self, taken: Sighting, reason: str) -> None:
+        delay = self._arrivals.fail(taken, self._now())
+        self._tell(Postponed(taken.name, reason, delay / SECOND))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BrimlineError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the disk'}: {error.strerror or error}"
+    log.error("a file could not be run", exc_info=error)
+    return f"internal error: {type(error).__name__}: {error}"
