@@ -38,12 +38,27 @@ class ConfigError(BrimlineError):
 class InputError(BrimlineError):
     """The input cannot be run. Nothing was sent.
 
-    `problems` holds one line for each thing that is wrong, each with file, line and reason.
+    `problems` holds one line for each thing that is wrong, each with file, line and reason; the message lists the first.
+
+    Args:
+        message: What happened, and where.
+        problems: What is wrong.
+        count: How much is wrong, if `problems` does not hold all of it.
+        hint: What to do next, one sentence, or an empty string.
     """
 
-    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
-        super().__init__("\n".join((message, *(f"  {problem}" for problem in problems))), hint=hint)
-        self.problems = tuple(problems)
+    LISTED = 20
+
+    def __init__(
+        self, message: str, *, problems: Sequence[str] = (), count: int | None = None, hint: str = ""
+    ) -> None:
+        listed = [f"  {problem}" for problem in problems[: self.LISTED]]
+        count = len(problems) if count is None else count
+        if count > len(listed):
+            listed.append(f"  ... and {count - len(listed)} more; `brimline check` shows all")
+        super().__init__("\n".join((message, *listed)), hint=hint)
+        unknown = (f"... and {count - len(problems)} more",) if count > len(problems) else ()
+        self.problems = (*problems, *unknown)
 
 
 class OutputError(BrimlineError):

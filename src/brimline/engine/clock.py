@@ -36,6 +36,11 @@ def ticks() -> float:
     return time.monotonic()
 
 
+def effort() -> int:
+    """Return how much CPU the thread that asks has used, ns."""
+    return time.thread_time_ns()
+
+
 def wall_clock() -> int:
     """Return Unix time, ns."""
     return time.time_ns()

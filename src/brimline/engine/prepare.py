@@ -30,8 +30,8 @@ from brimline.store.matching import Identities, Match, PackedIndex, match
 from brimline.store.results import NOT_OURS, ResultsReader
 from brimline.types import Request
 
-SHOWN = 20
-"""Problems shown when a run is refused; `check` shows all."""
+TWINS = 20
+"""Rows that give the same id are named so often at most; then they are all of one kind."""
 
 SAMPLE = 200
 """Recorded lines looked at to tell changed rows from those of another input."""
@@ -59,15 +59,11 @@ class Checked:
         """See that nothing is wrong.
 
         Raises:
-            InputError: Something is; it holds the first problems.
+            InputError: Something is; it holds the problems.
         """
         if self.problems.count:
-            shown = self.problems.texts[:SHOWN]
-            more = self.problems.count - len(shown)
-            if more:
-                shown.append(f"... and {more} more; `brimline check` shows all")
-            noun = "problem" if self.problems.count == 1 else "problems"
-            raise InputError(f"{self.problems.count} {noun}, nothing was sent:", problems=shown)
+            count, noun = self.problems.count, "problem" if self.problems.count == 1 else "problems"
+            raise InputError(f"{count} {noun}, nothing was sent:", problems=self.problems.texts, count=count)
 
 
 def make_recipe(options: RunOptions, folder: Path, config: Config) -> Recipe:
@@ -157,7 +153,7 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
         return
     twins = PackedIndex(identities.names).twins()
     first_ones = ((one, other) for one, other in twins if one % identities.repeat == 0)
-    for one, other in islice(first_ones, SHOWN + 1):
+    for one, other in islice(first_ones, TWINS + 1):
         lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
         (request,) = plan.read(array("I", [one]))
         problems.add(f"{plan.table.source.where(*lines)} give the same id {request.id!r} for {request.model}")

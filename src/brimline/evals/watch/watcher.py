@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from brimline.core.time import SECOND
-from brimline.engine.clock import ticks
+from brimline.engine.clock import effort
 from brimline.engine.engine import Engine
 from brimline.engine.execution import Execution
 from brimline.engine.prepared import Prepared
@@ -40,7 +40,7 @@ LOOK = SECOND
 """Between two looks at the folder, at least."""
 
 THRIFT = 1000
-"""And so many times as long as a look takes: a folder of many thousand files does not cost more than an empty one."""
+"""And so many times as long as a look keeps the CPU busy: a folder of many thousand files costs no more than an empty one."""
 
 AGAIN = 5 * SECOND
 """What another process has is looked at again after this."""
@@ -110,6 +110,7 @@ class Watcher:
         tell: Callable[[Event], None],
     ) -> None:
         self._engine = engine
+        self._clock = engine.pump.clock
         self._work = work
         self._inbox = inbox
         self._rejected = rejected
@@ -166,22 +167,26 @@ class Watcher:
         return self._outlook.left(self._now(), parts, waiting)
 
     def _now(self) -> int:
-        return self._engine.pump.clock.now()
+        return self._clock.now()
 
     async def _look(self) -> None:
-        began = ticks()
         try:
-            seen = await asyncio.to_thread(self._inbox.look)
+            seen, cost = await asyncio.to_thread(self._measured_look)
         except OSError as error:
             self._tell_once(f"{self._inbox.path} cannot be read: {error.strerror}; looking again")
-            seen = []
-        cost = round((ticks() - began) * SECOND)
+            seen, cost = [], 0
         self._arrivals.look(self._now(), seen)
         self._next_look = self._now() + max(LOOK, THRIFT * cost)
         for name in sorted(self._inbox.others):
             self._tell_once(
                 f"{self._inbox.path / name} is left alone: rows are read from .jsonl, .csv and .parquet"
             )
+
+    def _measured_look(self) -> tuple[list[Sighting], int]:
+        """Return what the folder holds and what the look has cost, ns of CPU."""
+        began = effort()
+        seen = self._inbox.look()
+        return seen, effort() - began
 
     def _tell_once(self, text: str) -> None:
         if text not in self._told:
