@@ -44,13 +44,20 @@ class InputError(BrimlineError):
         message: What happened, and where.
         problems: What is wrong.
         count: How much is wrong, if `problems` does not hold all of it.
+        is_setup: Whether nothing is wrong with the input itself: a key or a base URL is not there.
         hint: What to do next, one sentence, or an empty string.
     """
 
     LISTED = 20
 
     def __init__(
-        self, message: str, *, problems: Sequence[str] = (), count: int | None = None, hint: str = ""
+        self,
+        message: str,
+        *,
+        problems: Sequence[str] = (),
+        count: int | None = None,
+        is_setup: bool = False,
+        hint: str = "",
     ) -> None:
         listed = [f"  {problem}" for problem in problems[: self.LISTED]]
         count = len(problems) if count is None else count
@@ -59,6 +66,7 @@ class InputError(BrimlineError):
         super().__init__("\n".join((message, *listed)), hint=hint)
         unknown = (f"... and {count - len(problems)} more",) if count > len(problems) else ()
         self.problems = (*problems, *unknown)
+        self.is_setup = is_setup
 
 
 class OutputError(BrimlineError):

@@ -43,7 +43,11 @@ class Plain:
         return prepare(RunOptions(input=file, output=self.folder / f"{file.name}.out"), CONFIG)
 
     def finish(self, file, report):
-        self.done.add(file.read_bytes())
+        if report is None or report.is_complete:
+            self.done.add(file.read_bytes())
+
+    def put_away(self, file):
+        pass
 
 
 class World:
@@ -177,7 +181,11 @@ async def test_a_bad_file_is_put_aside_with_every_problem_and_the_rest_goes_on(w
     it.put("unknown.jsonl", '{"prompt": "x", "api": "nowhere", "model_name": "y"}\n', changed=3)
     it.put("good.jsonl", changed=4)
     await it.run()
-    assert [event.file for event in it.of(events.Rejected)] == ["bad.jsonl", "empty.csv", "unknown.jsonl"]
+    assert sorted(event.file for event in it.of(events.Rejected)) == [
+        "bad.jsonl",
+        "empty.csv",
+        "unknown.jsonl",
+    ]
     assert [event.file for event in it.of(events.Done)] == ["good.jsonl"]
     reasons = {
         name: (it.path / "rejected" / f"{name}.reason.txt").read_text()
@@ -322,3 +330,15 @@ async def test_a_folder_that_cannot_be_read_for_a_while_ends_nothing(world):
     await it.run(once=False, meanwhile=meanwhile)
     assert [event.file for event in it.of(events.Done)] == ["a.jsonl"]
     assert len(it.of(events.Notice)) == 1
+
+
+async def test_a_file_is_not_to_blame_for_a_key_that_is_not_set(tmp_path):
+    it = World(tmp_path)
+    it.put("a.jsonl", '{"prompt": "x", "api": "keyed", "model_name": "y"}\n')
+    keyed = Config(
+        endpoints={"keyed": Endpoint(base_url="http://lab.invalid", key="env:LAB_KEY")}, environment={}
+    )
+    it.work.prepare = lambda file: prepare(RunOptions(input=file, output=tmp_path / "out" / "a.out"), keyed)
+    await it.run()
+    assert it.of(events.Rejected) == []
+    assert "LAB_KEY" in it.of(events.Postponed)[0].reason

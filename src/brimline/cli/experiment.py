@@ -26,9 +26,9 @@ ANSWERED = {0, 3}
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_DATA = click.option("-d", "--data-folder", "data_folder", type=_PATH, default="data", show_default=True,
+                     help="Where input, output and media are.")  # fmt: skip
 _QUEUES = [
-    click.option("-d", "--data-folder", "data_folder", type=_PATH, default="data", show_default=True,
-                 help="Where input, output and media are."),
     click.option("-e", "--env-file", "env_file", type=_FILE,
                  help="NAME=VALUE lines; what is set already wins. None is read unless it is named here."),
     click.option("-mq", "--max-queries", type=click.IntRange(min=1), default=10, show_default=True,
@@ -63,7 +63,7 @@ _CHAIN = [
 
 
 def queue_options(function: Any) -> Any:
-    """Add prompto's options about data folder and queues."""
+    """Add prompto's options about queues and what goes with them."""
     for option in reversed(_QUEUES):
         function = option(function)
     return function
@@ -94,6 +94,7 @@ def command() -> None:
 @command.command()
 @click.argument("argument", metavar="FILE", required=False, type=_PATH)
 @click.option("-f", "--file", "option", type=_PATH, help="FILE, as prompto has it.")
+@_DATA
 @queue_options
 @_chain_options
 @setting_options

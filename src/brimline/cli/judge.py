@@ -10,8 +10,9 @@ import click
 import msgspec
 
 from brimline.cli.options import limit_options, run_options, setting_options, show_options
-from brimline.cli.run import SIGNALLED, Terms, carry_out, read_terms
+from brimline.cli.run import Terms, carry_out, read_terms
 from brimline.cli.score import GATE_MISSED
+from brimline.cli.signals import SIGNALLED
 from brimline.cli.summary import as_json
 from brimline.cli.text import clean, plural
 from brimline.cli.verdicts import print_judged, verdicts_as_json

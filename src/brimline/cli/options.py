@@ -149,7 +149,7 @@ _LIMITS = [
     click.option("--concurrency", "concurrencies", type=CONCURRENCY, multiple=True,
                  help="Requests in flight for each model (32), or for those that match; repeatable."),
 ]  # fmt: skip
-_RUN = [
+_SENDING = [
     click.option(
         "--max-tries", type=click.IntRange(min=1), help="Tries of one request (5); refusals do not count."
     ),
@@ -162,13 +162,6 @@ _RUN = [
     click.option(
         "--idle-timeout", type=SPAN, help="Seconds in which something of a streamed answer has to come (60)."
     ),
-    click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent."),
-    click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600)."),
-    click.option(
-        "--hedge/--no-hedge",
-        default=None,
-        help="At the end, send a request once more whose answer is late; both are paid for (off).",
-    ),
     click.option(
         "--no-share",
         "share",
@@ -179,15 +172,6 @@ _RUN = [
     ),
     click.option(
         "--max-failed", type=SHARE, default="0", help="More failed rows than this mean exit code 3 (0)."
-    ),
-    click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed."),
-    click.option("--limit", type=click.IntRange(min=0), help="Send at most so many requests."),
-    click.option(
-        "--retry",
-        type=click.Choice([kind.value for kind in Retry]),
-        default="transient",
-        show_default=True,
-        help="Which failed rows are sent again.",
     ),
     click.option(
         "--dedupe/--no-dedupe",
@@ -204,8 +188,26 @@ _RUN = [
     ),
     click.option("--no-cache", is_flag=True, help="Use no cache, whatever the configuration says."),
     click.option("--cache-size", type=SIZE, help="Forget the oldest answers above this (1GB)."),
-    click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside."),
     click.option("--raw", is_flag=True, help="Keep the provider's whole reply in the results."),
+    click.option("--max-wait", type=SPAN, help="The longest wait that a provider may ask for (3600)."),
+    click.option(
+        "--hedge/--no-hedge",
+        default=None,
+        help="At the end, send a request once more whose answer is late; both are paid for (off).",
+    ),
+]
+_CHOOSING = [
+    click.option("--deadline", type=SPAN, help="Seconds for the run; then nothing more is sent."),
+    click.option("--stop-after-failed", type=SHARE, help="Stop when so many rows have failed."),
+    click.option("--limit", type=click.IntRange(min=0), help="Send at most so many requests."),
+    click.option(
+        "--retry",
+        type=click.Choice([kind.value for kind in Retry]),
+        default="transient",
+        show_default=True,
+        help="Which failed rows are sent again.",
+    ),
+    click.option("--fresh", is_flag=True, help="Start over; the old results are kept aside."),
 ]
 _SHOW = [
     click.option("--display", "display_kind", type=click.Choice(KINDS), default="auto", show_default=True),
@@ -236,7 +238,12 @@ def setting_options(function: F) -> F:
 
 def run_options(function: F) -> F:
     """Add the options that say how requests are sent, which of them, and when to stop."""
-    return _apply(_RUN, function)
+    return _apply([*_SENDING, *_CHOOSING], function)
+
+
+def sending_options(function: F) -> F:
+    """Add those of them that say how requests are sent."""
+    return _apply(_SENDING, function)
 
 
 def show_options(function: F) -> F:

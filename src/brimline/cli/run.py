@@ -5,10 +5,9 @@ import atexit
 import gc
 import logging
 import resource
-import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from brimline.cli.options import (
     show_options,
 )
 from brimline.cli.score import read_scoring
+from brimline.cli.signals import SIGNALLED, heeding
 from brimline.cli.summary import as_json, exit_code, summary
 from brimline.cli.text import plural
 from brimline.config import Config
@@ -38,12 +38,6 @@ from brimline.errors import ConfigError
 
 OPEN_FILES = 65_536
 """The soft limit of open files is raised to this: each connection is one."""
-
-SIGNALLED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-"""Exit codes after a signal."""
-
-PATIENCE = 25.0
-"""Seconds that requests in flight have after SIGTERM; those who send it seldom wait longer."""
 
 
 @click.command(name="run")
@@ -150,14 +144,13 @@ def carry_out(
     if not quiet:
         display.say(_opening(prepared))
     prepare_process()
-    received: list[signal.Signals] = []
     import uvloop  # noqa: PLC0415  it imports asyncio's network code, which nothing before needs
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        report = runner.run(_execute(prepared, display, received))
+        report, signalled = runner.run(_execute(prepared, display))
     code = exit_code(report, options)
-    if received and report.stopped is StopReason.INTERRUPTED:
-        code = SIGNALLED[received[0]]
+    if signalled is not None and report.stopped is StopReason.INTERRUPTED:
+        code = signalled
     if not quiet:
         for line in summary(report, options):
             display.say(line)
@@ -186,35 +179,28 @@ def _opening(prepared: Prepared) -> str:
     return "; ".join(parts)
 
 
-async def _execute(prepared: Prepared, display: Display, received: list[signal.Signals]) -> Report:
-    """Run under a display, with signals: the first one drains, the second one stops."""
-    loop = asyncio.get_running_loop()
+async def _execute(prepared: Prepared, display: Display) -> tuple[Report, int | None]:
+    """Run under a display, with signals; return what came of it, and the exit code of the first signal, if one came."""
     async with Engine(config=prepared.config) as engine:
         execution = Execution(engine, prepared, say=display.say)
+        stop = partial(execution.stop, StopReason.INTERRUPTED)
+        abort = partial(execution.abort, StopReason.INTERRUPTED)
+        with heeding(stop, abort, display.say) as received:
+            async with _following(display, execution):
+                report = await execution.run()
+        return report, SIGNALLED[received[0]] if received else None
 
-        def interrupt(number: signal.Signals) -> None:
-            received.append(number)
-            if len(received) > 1:
-                execution.abort(StopReason.INTERRUPTED)
-                return
-            execution.stop(StopReason.INTERRUPTED)
-            if number is not signal.SIGINT:
-                loop.call_later(PATIENCE, execution.abort, StopReason.INTERRUPTED)
-            display.say(
-                "stopping: nothing more is sent, what is in flight is finished; once more to stop at once"
-            )
 
-        for number in SIGNALLED:
-            loop.add_signal_handler(number, partial(interrupt, number))
-        following = asyncio.create_task(display.follow(execution.progress))
-        try:
-            return await execution.run()
-        finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
-            for number in SIGNALLED:
-                loop.remove_signal_handler(number)
+@asynccontextmanager
+async def _following(display: Display, execution: Execution) -> AsyncIterator[None]:
+    """Show how a run stands."""
+    following = asyncio.create_task(display.follow(execution.progress))
+    try:
+        yield
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
 
 
 def prepare_process() -> None:

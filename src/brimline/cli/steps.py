@@ -18,7 +18,8 @@ from brimline.cli.display.base import KINDS
 from brimline.cli.display.live import LiveDisplay
 from brimline.cli.display.steps import follow_lines, follow_live, line
 from brimline.cli.options import SHARE, SPAN, limit_options, limit_rules
-from brimline.cli.run import PATIENCE, SIGNALLED, prepare_process
+from brimline.cli.run import prepare_process
+from brimline.cli.signals import PATIENCE, SIGNALLED
 from brimline.cli.summary import REMEDIES
 from brimline.cli.text import plural, span
 from brimline.config import Config, load_config

@@ -45,11 +45,13 @@ class Checked:
         plan: The input.
         problems: What is wrong with it.
         identities: Who its requests are.
+        unready: How many of the problems are that a model's place lacks its key or base URL.
     """
 
     plan: Plan
     problems: Problems
     identities: Identities
+    unready: int = 0
 
     def forget(self) -> None:
         """Let go of who the requests are: answers on file are matched once."""
@@ -63,7 +65,12 @@ class Checked:
         """
         if self.problems.count:
             count, noun = self.problems.count, "problem" if self.problems.count == 1 else "problems"
-            raise InputError(f"{count} {noun}, nothing was sent:", problems=self.problems.texts, count=count)
+            raise InputError(
+                f"{count} {noun}, nothing was sent:",
+                problems=self.problems.texts,
+                count=count,
+                is_setup=self.unready == count,
+            )
 
 
 def make_recipe(options: RunOptions, folder: Path, config: Config) -> Recipe:
@@ -99,11 +106,14 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
     """
     identities = Identities(recipe.per_row, repeat=recipe.repeat, with_keys=with_keys)
     providers: dict[str, list[tuple[str, Provider]]] = {}
+    unready: list[str] = []
 
     def check_model(model: str) -> str | None:
         try:
             providers[model] = [*_answering(model, config)]
         except ConfigError as error:
+            if model.partition("/")[0] in config.endpoints:
+                unready.append(model)
             return str(error)
         return None
 
@@ -126,7 +136,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
         _find_twins(plan, identities, problems)
         for conflict in config.conflicts(plan.models):
             problems.add(conflict)
-    return Checked(plan, problems, identities)
+    return Checked(plan, problems, identities, len(unready))
 
 
 def _answering(model: str, config: Config) -> Iterator[tuple[str, Provider]]:

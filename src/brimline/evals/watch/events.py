@@ -43,11 +43,15 @@ class Rejected(msgspec.Struct, frozen=True, tag_field="event", tag="rejected"):
 
 
 class Postponed(msgspec.Struct, frozen=True, tag_field="event", tag="postponed"):
-    """A file could not be run to its end; it stays where it is and is tried again after `seconds`."""
+    """A file could not be run to its end; it stays where it is and is tried again after `seconds`.
+
+    `waits` says that a provider asked for too long a wait.
+    """
 
     file: str
     reason: str
     seconds: float
+    waits: bool
 
 
 class Interrupted(msgspec.Struct, frozen=True, tag_field="event", tag="interrupted"):

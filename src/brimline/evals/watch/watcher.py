@@ -20,7 +20,7 @@ from brimline.engine.prepared import Prepared
 from brimline.engine.progress import Progress
 from brimline.engine.report import Report, StopReason
 from brimline.engine.wake import Wake
-from brimline.errors import BrimlineError, InputError, OutputLocked
+from brimline.errors import BrimlineError, InputError, OutputError, OutputLocked
 from brimline.evals.watch.arrivals import Arrivals, Sighting
 from brimline.evals.watch.events import (
     Done,
@@ -72,7 +72,11 @@ class Work(Protocol):
         ...
 
     def finish(self, file: Path, report: Report) -> None:
-        """Do what is left to do when every request of a file has its outcome."""
+        """Write down what came of a file that was prepared, whether it was run to its end or not."""
+        ...
+
+    def put_away(self, file: Path) -> None:
+        """Do what is to be done with a file that needs nothing more."""
         ...
 
 
@@ -223,7 +227,7 @@ class Watcher:
         if not self._inbox.holds(taken):  # whoever had it before has moved it, or it is written again
             self._arrivals.postpone(taken, 0)
         elif await asyncio.to_thread(self._work.is_done, path):
-            self._arrivals.finish(taken)
+            await self._put_away(path, taken)
         else:
             prepared = await asyncio.to_thread(self._work.prepare, path)
             if self._stopped:
@@ -231,17 +235,27 @@ class Watcher:
                 self._arrivals.postpone(taken, 0)
                 return
             report = await self._execute(prepared, taken)
-            await self._settle(path, taken, report, prepared)
+            await asyncio.to_thread(self._work.finish, path, report)
+            if report.is_complete and report.error is None:
+                await self._put_away(path, taken)
+            self._settle(taken, report, prepared)
+
+    async def _put_away(self, path: Path, taken: Sighting) -> None:
+        self._arrivals.finish(taken)
+        try:
+            await asyncio.to_thread(self._work.put_away, path)
+        except OutputError as error:
+            self._tell(Notice(str(error)))
 
     async def _execute(self, prepared: Prepared, taken: Sighting) -> Report:
         requests = prepared.checked.plan.requests
         to_send = sum(map(len, prepared.choice.pending.values()))
-        self._tell(Taken(taken.name, requests, to_send))
         execution = Execution(
             self._engine, prepared, say=lambda text: self._tell(Notice(f"{taken.name}: {text}"))
         )
         running = _Running(execution, taken.size, 1 - to_send / requests)
         self._running[taken.name] = running
+        self._tell(Taken(taken.name, requests, to_send))
         self._outlook.begin(self._now())
         try:
             return await execution.run()
@@ -251,30 +265,30 @@ class Watcher:
             if not self._running:
                 self._outlook.rest(self._now())
 
-    async def _settle(self, path: Path, taken: Sighting, report: Report, prepared: Prepared) -> None:
-        """Note what came of a file that was run."""
+    def _settle(self, taken: Sighting, report: Report, prepared: Prepared) -> None:
+        """Tell what came of a file that was run."""
         for notice in report.notices:
             self._tell(Notice(f"{taken.name}: {notice}"))
         if report.error is not None:
             self._postpone(taken, report.error)
-        elif report.pending and report.stopped is not None:
+        elif report.is_complete:
+            ok, failed, results = report.ok, report.failed, str(report.output)
+            too_many = failed > prepared.options.max_failed.of(report.total)
+            self._tell(Done(taken.name, ok, failed, report.elapsed, results, too_many))
+        elif report.stopped is not None:
             self._arrivals.postpone(taken, 0)
             self._tell(Interrupted(taken.name, report.pending))
-        elif report.pending:
-            stops = "; ".join(
-                f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in report.stops.items()
-            )
-            self._postpone(taken, stops or "requests are pending")
         else:
-            await asyncio.to_thread(self._work.finish, path, report)
-            self._arrivals.finish(taken)
-            too_many = report.failed > prepared.options.max_failed.of(report.total)
-            self._tell(
-                Done(taken.name, report.ok, report.failed, report.elapsed, str(report.output), too_many)
-            )
+            stops = [
+                f"{what} has stopped: {fault.kind}: {fault.detail}" for what, fault in report.stops.items()
+            ]
+            self._postpone(taken, "; ".join(stops), waits=report.is_waiting)
 
     async def _reject(self, path: Path, taken: Sighting, error: InputError) -> None:
-        """Put a file aside, unless it is not any more the one that was read."""
+        """Put a file aside, unless it is not to blame, or is not any more the one that was read."""
+        if error.is_setup:
+            self._postpone(taken, str(error))
+            return
         if not self._inbox.holds(taken):
             self._arrivals.postpone(taken, 0)
             return
@@ -294,9 +308,9 @@ class Watcher:
             self._tell(Elsewhere(taken.name, pid))
         self._arrivals.postpone(taken, self._now() + AGAIN)
 
-    def _postpone(self, taken: Sighting, reason: str) -> None:
+    def _postpone(self, taken: Sighting, reason: str, *, waits: bool = False) -> None:
         delay = self._arrivals.fail(taken, self._now())
-        self._tell(Postponed(taken.name, reason, delay / SECOND))
+        self._tell(Postponed(taken.name, reason, delay / SECOND, waits))
 
 
 def _reason(error: Exception) -> str:
