@@ -8,7 +8,8 @@ import pytest
 from brimline.data import plan as plan_module
 from brimline.data.inputs import open_table
 from brimline.data.media import Media
-from brimline.data.plan import KEPT, make_plan
+from brimline.data.plan import make_plan
+from brimline.data.problems import KEPT
 from brimline.data.recipe import Recipe
 from brimline.errors import InputError
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brimline.data.media import AUDIO, REFERENCE, Found, Media, MediaError
+from brimline.data.problems import ProblemKind
 
 _REMOTE = ("https://", "http://", "data:", "gs://")
 _NAMED = frozenset({"image", "audio", "video", "file", "document", "uri"})
@@ -20,7 +21,17 @@ _MEMBERS = frozenset({"type", "media", "uploaded_filename", "mime_type", "source
 
 
 class PromptError(Exception):
-    """A prompt that cannot be sent, and why."""
+    """A prompt that cannot be sent, and why.
+
+    Attributes:
+        kind: What is wrong: the prompt itself, or a file that it names.
+    """
+
+    kind = ProblemKind.PROMPT
+
+
+class _FileError(PromptError):
+    kind = ProblemKind.MEDIA
 
 
 class Parts:
@@ -144,7 +155,7 @@ class Parts:
         try:
             return self._media.find(name, wanted)
         except MediaError as error:
-            raise PromptError(str(error)) from None
+            raise _FileError(str(error)) from None
 
     def _url(self, found: Found) -> str:
         """Let a digest stand for a local file, so that the request is the same wherever the file lies."""

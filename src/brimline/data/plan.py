@@ -5,30 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from brimline.data.problems import Problem, ProblemKind, Problems
 from brimline.data.recipe import Origin, Recipe
 from brimline.data.rows import BadRow, Row, RowError, Table
 from brimline.errors import InputError
 from brimline.types import Request
 
-KEPT = 1000
-"""Problems that are kept word for word; the rest is counted."""
-
 MOST_LANES = 1 << 16
 """Lanes that a plan can tell apart: two bytes a request."""
-
-
-@dataclass(slots=True)
-class Problems:
-    """What is wrong with an input."""
-
-    texts: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, text: str) -> None:
-        """Note a problem."""
-        self.count += 1
-        if self.count <= KEPT:
-            self.texts.append(text)
 
 
 @dataclass(slots=True)
@@ -122,16 +106,17 @@ def make_plan(
     plan, problems = Plan(table, recipe), Problems()
     for model in recipe.models:
         if (problem := check_model(model)) is not None:
-            problems.add(problem)
+            problems.add(Problem(kind=ProblemKind.ENDPOINT, message=problem, model=model))
     checker = _Checker(plan, problems, check_model, check_request, note, with_keys=with_keys)
     for row in table.scan():
         if isinstance(row, BadRow):
-            problems.add(f"{table.source.where(row.line)}: {row.reason}")
+            where = table.source.where(row.line)
+            problems.add(Problem(kind=ProblemKind.ROW, message=row.reason, where=where, line=row.line))
             plan.offsets.append(row.offset)
         else:
             checker.add(row)
     if not plan.offsets:
-        problems.add(f"{table.source.name} holds no rows")
+        problems.add(Problem(kind=ProblemKind.FILE, message=f"{table.source.name} holds no rows"))
     return plan, problems
 
 
@@ -163,30 +148,50 @@ class _Checker:
         try:
             requests = plan.recipe.requests(row, plan.rows, with_keys=with_keys)
         except RowError as error:
-            self._problems.add(f"{self._where(row)}: {error}")
+            own_id = row.columns.get("id", row.columns.get("custom_id"))
+            self._note_problem(row, error.kind, str(error), own_id=own_id)
             plan.offsets.append(row.offset)
             return
         for request in requests:
             plan.lane_of.append(self._place(request, row))
             if not request.repeat and (problem := self._check_request(request)) is not None:
-                self._problems.add(f"{self._where(row)}: {problem}")
+                self._note_problem(row, ProblemKind.REQUEST, problem, request)
             assert isinstance(request.origin, Origin)
             self._note(request, request.origin.own_id)
         plan.offsets.append(row.offset)
 
-    def _where(self, row: Row) -> str:
-        return self._plan.table.source.where(row.line)
+    def _note_problem(
+        self,
+        row: Row,
+        kind: ProblemKind,
+        message: str,
+        request: Request | None = None,
+        *,
+        own_id: object = None,
+    ) -> None:
+        if request is not None:
+            assert isinstance(request.origin, Origin)
+            own_id = request.origin.own_id
+        problem = Problem(
+            kind=kind,
+            message=message,
+            where=self._plan.table.source.where(row.line),
+            line=row.line,
+            id=own_id,
+            model=None if request is None else request.model,
+        )
+        self._problems.add(problem)
 
     def _place(self, request: Request, row: Row) -> int:
         model, lane = request.model, request.lane
         place = self._places.get(lane)
         if place is None and len(self._places) == MOST_LANES:
-            self._problems.add(f"{self._where(row)}: names more than {MOST_LANES:,} models")
+            self._note_problem(row, ProblemKind.ROW, f"names more than {MOST_LANES:,} models", request)
             return 0
         if place is None:
             place = self._places[lane] = len(self._plan.lanes)
             self._plan.lanes[lane] = model, request.group
             if model not in self._models and (problem := self._check_model(model)) is not None:
-                self._problems.add(f"{self._where(row)}: {problem}")
+                self._note_problem(row, ProblemKind.ENDPOINT, problem, request)
             self._models.add(model)
         return place

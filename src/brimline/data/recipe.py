@@ -13,6 +13,7 @@ from brimline.data.items import read_items
 from brimline.data.key import request_key
 from brimline.data.media import Media
 from brimline.data.messages import Prompt, PromptError, read_prompt, read_texts, user, with_system
+from brimline.data.problems import ProblemKind
 from brimline.data.rows import Row, RowError
 from brimline.data.template import Renderer, RenderError
 from brimline.types import Operation, Priority, Request
@@ -141,7 +142,7 @@ class Recipe:
             if self.prompt is not None:
                 text = self.prompt.render(columns)
                 if not text:
-                    raise RowError("the prompt is empty")
+                    raise RowError("the prompt is empty", ProblemKind.PROMPT)
                 prompt = Prompt((user(text),))
             elif operation is not Operation.CHAT:
                 prompt = read_texts(self._own_prompt(columns, form), operation, is_list=form is not None)
@@ -154,8 +155,10 @@ class Recipe:
             if operation is not Operation.CHAT:
                 raise RowError("only a chat has a system message; leave --system out")
             return prompt._replace(messages=with_system(prompt.messages, self.system.render(columns)))
-        except (PromptError, RenderError) as error:
-            raise RowError(str(error)) from None
+        except RenderError as error:
+            raise RowError(str(error), ProblemKind.PROMPT) from None
+        except PromptError as error:
+            raise RowError(str(error), error.kind) from None
 
     def _own_prompt(self, columns: Mapping[str, Any], form: Form | None) -> Any:
         """Return what the row holds as its prompt."""
@@ -168,7 +171,9 @@ class Recipe:
         for name in ("prompt", "text") if self.embed else ("prompt", "messages"):
             if columns.get(name) is not None:
                 return _prompt_in(columns, name)
-        raise RowError("has no prompt; give a template with -p, or a column with --prompt-column")
+        raise RowError(
+            "has no prompt; give a template with -p, or a column with --prompt-column", ProblemKind.PROMPT
+        )
 
 
 class _Shape(NamedTuple):

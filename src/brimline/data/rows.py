@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from brimline.data.problems import ProblemKind
 from brimline.data.source import Source
 
 BOM = b"\xef\xbb\xbf"
@@ -43,7 +44,15 @@ class BadRow:
 
 
 class RowError(Exception):
-    """A row that is no request, and why."""
+    """A row that is no request, and why.
+
+    Attributes:
+        kind: What is wrong with it: the row itself, its prompt, or a file that this names.
+    """
+
+    def __init__(self, message: str, kind: ProblemKind = ProblemKind.ROW) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Table(Protocol):

@@ -17,7 +17,8 @@ from brimline.config import Config
 from brimline.data.batch import is_batch_row
 from brimline.data.grouping import Grouping
 from brimline.data.media import Media, excess
-from brimline.data.plan import Plan, Problems, make_plan
+from brimline.data.plan import Plan, make_plan
+from brimline.data.problems import Problem, ProblemKind, Problems
 from brimline.data.recipe import Recipe
 from brimline.data.rows import Row, Table
 from brimline.data.template import Template
@@ -135,7 +136,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
     if not problems.count:
         _find_twins(plan, identities, problems)
         for conflict in config.conflicts(plan.models):
-            problems.add(conflict)
+            problems.add(Problem(kind=ProblemKind.LIMITS, message=conflict))
     return Checked(plan, problems, identities, len(unready))
 
 
@@ -166,7 +167,10 @@ def _find_twins(plan: Plan, identities: Identities, problems: Problems) -> None:
     for one, other in islice(first_ones, TWINS + 1):
         lines = [plan.table.line_at(plan.offsets[number // identities.per_row]) for number in (one, other)]
         (request,) = plan.read(array("I", [one]))
-        problems.add(f"{plan.table.source.where(*lines)} give the same id {request.id!r} for {request.model}")
+        message = f"{plan.table.source.where(*lines)} give the same id {request.id!r} for {request.model}"
+        problems.add(
+            Problem(kind=ProblemKind.ID, message=message, line=lines[1], id=request.id, model=request.model)
+        )
 
 
 def match_results(
