@@ -30,7 +30,7 @@ COMMANDS = {
     "compare": ("brimline.cli.compare", "Compare what several results say of the same rows."),
     "experiment": ("brimline.cli.experiment", "Run files in prompto's data folders, with its queues."),
     "watch": ("brimline.cli.watch", "Run the files of a data folder as they arrive."),
-    "media": ("brimline.cli.media", "Keep files at Gemini that are too large to go with every request."),
+    "media": ("brimline.cli.media", "Convert images; keep files at Gemini that are too large to go along."),
     "ask": ("brimline.cli.ask", "Ask one question; with --stream the answer is printed as it comes."),
     "demo": ("brimline.cli.demo", "Watch it work against the simulator: no key, no network."),
     "sim": ("brimline.cli.sim", "Start a simulated provider."),

@@ -11,6 +11,8 @@ import msgspec
 
 from brimline.cli.options import make_config
 from brimline.cli.text import clean
+from brimline.data.images import Converted, images_in
+from brimline.data.images import convert as convert_image
 from brimline.engine.uploads import Uploads
 from brimline.errors import InputError
 from brimline.providers.gemini_files import RemoteFile
@@ -31,7 +33,7 @@ def _shared(function: Any) -> Any:
 
 @click.group(name="media")
 def command() -> None:
-    """Keep files at Gemini, for 48 hours, and name them in rows.
+    """Convert images; keep files at Gemini, for 48 hours, and name them in rows.
 
     A row names an uploaded file in a part of its prompt: {"type": "video", "uploaded_filename": "files/abc"}, or
     {"fileData": {"fileUri": ..., "mimeType": ...}} as Gemini itself has it.
@@ -92,6 +94,36 @@ def delete(
                 _show(file, to_json=to_json, note="deleted")
 
     return _run(go())
+
+
+@command.command()
+@click.argument("paths", metavar="FOLDER|FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "to_json", is_flag=True, help="Write a JSON object for each image.")
+def convert(paths: tuple[Path, ...], *, to_json: bool) -> int:
+    """Make .jpg and .png images plain: in red, green and blue, without transparency, and what their name says.
+
+    Only those that are not get changed; their originals are kept in the folder `originals` beside them.
+    """
+    images, code = [*images_in([*paths])], 0
+    for path in images:
+        try:
+            done = convert_image(path)
+        except InputError as error:  # the others are images all the same
+            click.echo(clean(f"brimline: {error}"), err=True)
+            code = 2
+            continue
+        _show_converted(done, to_json=to_json)
+    return code
+
+
+def _show_converted(done: Converted, *, to_json: bool) -> None:
+    original = None if done.original is None else str(done.original)
+    if to_json:
+        told = {"file": str(done.path), "converted": bool(done.why), "why": done.why, "original": original}
+        click.echo(msgspec.json.encode(told))
+    else:
+        what = f"converted, since {done.why}; original: {original}" if done.why else "left as it is"
+        click.echo(clean(f"{done.path}: {what}"))
 
 
 def _confirm(count: int) -> None:
