@@ -115,11 +115,16 @@ def run(*, argument: Path | None, option: Path | None, **given: Any) -> int:
     if attempts is not None and given["max_tries"] is not None:
         raise ConfigError("--max-attempts and --max-tries are the same; give one")
     given["repeat"] = None
-    data, fresh = DataFolder(given.pop("data_folder")), given.pop("fresh")
+    folder, fresh = given.pop("data_folder"), given.pop("fresh")
     terms = read_terms(given)
     given |= {"params": dict(given["params"]), "retry": Retry(given["retry"])}
     experiment = open_experiment(
-        argument or option or Path(), data, queues, now=datetime.now(UTC), max_attempts=attempts, fresh=fresh
+        argument or option or Path(),
+        DataFolder(folder),
+        queues,
+        now=datetime.now(UTC),
+        max_attempts=attempts,
+        fresh=fresh,
     )
     terms = terms._replace(config=experiment.configured(terms.config))
     return _Sitting(experiment, sequel, terms, given, as_csv=as_csv).run()
@@ -248,8 +253,10 @@ class _Sitting:
         flow = f"{queues.max_queries:,} queries a minute " + (
             "for each group or API" if queues.parallel else "in all"
         )
+        files = experiment.files
         how = "begins" if experiment.is_new else "goes on (--fresh begins a new one)"
-        return f"{experiment.files.completed} {how}; {flow}{' unless named' if queues.rates else ''}"
+        rates = " unless named otherwise" if queues.rates else ""
+        return f"{files.name}, output {files.stamp} {how}; {flow}{rates}"
 
     def _tell(self, report: Report, code: int) -> None:
         if self._terms.to_json:
