@@ -2,7 +2,7 @@
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -82,13 +82,16 @@ class FileSink(Sink):
 
     async def keep(self, final: Final) -> None:
         """Write the result down, and those of its duplicates; durable when this returns."""
-        await self.keep_all([final])
+        number, line = _write(final.outcome, raw=self._raw)
+        await self._keep([(number, line)], self._copier.copies(number, line))
         self._turns.forget(final.outcome)
 
     async def keep_all(self, finals: Sequence[Final]) -> None:
         """Write several results down at once, and those of their duplicates; durable when this returns."""
         lines = _write_all([final.outcome for final in finals], raw=self._raw)
-        copies = chain.from_iterable(starmap(self._copier.copies, [*lines]))
+        await self._keep(lines, chain.from_iterable(starmap(self._copier.copies, [*lines])))
+
+    async def _keep(self, lines: list[tuple[int, bytes]], copies: Iterator[tuple[int, bytes]]) -> None:
         try:
             lines.extend(islice(copies, BATCH))
         finally:

@@ -250,6 +250,8 @@ def _response(
 
 def _logprobs(raw: msgspec.Raw) -> Any:
     """Read what was asked for beside the answer; a number beyond all bounds must not cost it."""
+    if len(raw) == len(b"null"):
+        return None  # nearly always, and without a look
     try:
         return msgspec.json.decode(raw)
     except UNREADABLE:
