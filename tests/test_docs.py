@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from brimline.config import load_config
+from brimline.evals.pipeline_file import read_pipeline
 from brimline.sim import Scenario
 from tests.servers import Cli
 
@@ -69,6 +70,16 @@ def test_the_python_of_the_readme(user, block):
 
 
 @pytest.mark.real_time
+@pytest.mark.parametrize("block", blocks((ROOT / "docs" / "steps.md").read_text(), "python"))
+def test_the_python_of_the_page_on_steps(user, block):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block], check=False, cwd=user.folder, env=user.environment, capture_output=True,
+        text=True, timeout=30,
+    )  # fmt: skip
+    assert done.stdout.startswith("moon echo: A title for: echo: Summarise: The moon"), done.stderr
+
+
+@pytest.mark.real_time
 def test_the_rows_of_the_readme(user):
     (rows,) = blocks(README, "json")
     (user.folder / "rows.jsonl").write_text(rows)
@@ -89,6 +100,8 @@ def test_every_configuration_in_the_pages_can_be_read(tmp_path, block):
     path.write_text(block)
     if "[models." in block:
         Scenario.load(path)
+    elif "[[steps]]" in block:
+        assert read_pipeline(path).steps
     else:
         load_config(path, environment={})
 

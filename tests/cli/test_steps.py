@@ -96,6 +96,8 @@ def test_what_exit_codes_say(steps):
     ("old", "new", "words"),
     [
         ("", "x = 1\n", "unknown key 'x'"),
+        (STEPS, '[[step]]\nask = "x"\n', "unknown key 'step'; did you mean 'steps'?"),
+        (STEPS, 'input = "x"\n', "steps: a pipeline needs a step"),
         ('ask = "count"', 'asks = "count"', "steps[2]: a step has one of"),
         ('map = "words:apart"', 'map = "words:apart"\nsplit = "x"', "not map and split"),
         ('map = "words:apart"', 'map = "apart"', "steps[1].map: expected a function as 'module:name'"),

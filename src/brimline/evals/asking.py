@@ -116,8 +116,7 @@ class AskStage(Stage):
     async def _conclude(self, outcome: Outcome, out: Channel) -> None:
         parcel = cast(Parcel, outcome.request.origin)
         if not outcome.ok:
-            kind = outcome.fault.kind
-            if kind is FaultKind.CANCELLED or CONSEQUENCES[kind].stops:
+            if self._is_pending(outcome.fault):
                 await self.lose(parcel, Fate.PENDING, out)
             else:
                 await self.fail(parcel, outcome.fault, out)
@@ -130,6 +129,15 @@ class AskStage(Stage):
             await self.fail(parcel, broken(error), out)
             return
         await self.give(replace(parcel, columns={**parcel.columns, self._step.name: value}), out)
+
+
+    def _is_pending(self, fault: Fault) -> bool:
+        """Whether a row was given up, and not its request: it was stopped, or its model or endpoint was."""
+        return (
+            fault.kind is FaultKind.CANCELLED
+            or CONSEQUENCES[fault.kind].stops
+            or fault in self.stops.values()
+        )
 
 
 class Questions:

@@ -57,10 +57,6 @@ def read_pipeline(file: Path) -> PipelineFile:
     if str(base.resolve()) not in sys.path:
         sys.path.insert(0, str(base.resolve()))
     steps = tuple(_read_step(step, base) for step in _tables(section))
-    try:
-        check_steps(steps)
-    except ConfigError as error:
-        raise section.error("steps", str(error)) from None
     known = built_in()
     read = PipelineFile(
         steps=steps,
@@ -76,6 +72,10 @@ def read_pipeline(file: Path) -> PipelineFile:
         rules=tuple(read_limits(table, pattern) for pattern, table in section.tables("limits").items()),
     )
     section.finish()
+    try:
+        check_steps(steps)
+    except ConfigError as error:
+        raise section.error("steps", str(error)) from None
     return read
 
 
