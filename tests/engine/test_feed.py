@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import aclosing
 from itertools import count
 
 import pytest
@@ -72,6 +73,27 @@ async def test_nothing_more_is_read_or_sent_while_nobody_takes_the_outcomes(lab,
         await asyncio.sleep(1000)
         assert len(lab.exchanges) == sent + 100, "one in for one out"
         await stream.aclose()
+
+
+@pytest.mark.parametrize("number", [1, 8])
+async def test_a_stream_of_what_another_one_answers_does_not_wait_for_its_slots(lab, number):
+    async with engine_over(lab, concurrency=number) as engine:
+
+        async def first():
+            async with aclosing(engine.stream(Counted("sync")(), model="lab/a")) as stream:
+                async for outcome in stream:
+                    yield outcome.text
+
+        second, taken = engine.stream(first(), model="lab/a"), []
+        async with asyncio.timeout(3600), aclosing(second):
+            async for outcome in second:
+                taken.append(outcome.text)
+                if len(taken) % 100 == 0:
+                    await asyncio.sleep(1)
+                if len(taken) == 1500:
+                    break
+    assert all(text.startswith("echo: echo: ") for text in taken)
+    assert not others()
 
 
 @KINDS

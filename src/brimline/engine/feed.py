@@ -69,6 +69,7 @@ class Feed:
         rows: Any = rows_of(items)
         pump = engine.pump
         self._engine = engine
+        self._pump = pump
         self._maker = maker
         self._kept = kept
         self._is_sized = isinstance(rows, Sized)
@@ -76,7 +77,7 @@ class Feed:
         self._rest: Iterator[Item] = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
         self._unplaced: deque[Item] = deque()
         self._number = 0
-        self._outcomes = OutcomeQueue(pump.clock.epoch, maker.columns, kept)
+        self._outcomes = OutcomeQueue(pump.clock.epoch, maker.columns, self._hold, kept)
         self._buffers: dict[str, SpillQueue[Request]] = {}
         self._arrived: dict[str, asyncio.Event] = {}
         self._thread: asyncio.Task[bool] | None = None
@@ -123,6 +124,13 @@ class Feed:
         outcome = await self._outcomes.take()
         self._wanted.set()
         return outcome
+
+    def _hold(self, is_full: bool) -> None:  # noqa: FBT001  it is called with how things stand
+        """Start nothing while nobody takes outcomes."""
+        if is_full:
+            self._pump.hold_back(self.run)
+        else:
+            self._pump.let_go(self.run)
 
     async def _fill(self, buffer: SpillQueue[Request], arrived: asyncio.Event, room: int) -> None:
         """Wait a little until a bundle is full: to send the first of many texts alone would be a waste."""

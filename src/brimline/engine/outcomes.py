@@ -15,13 +15,17 @@ AHEAD = 256
 
 
 class OutcomeQueue(Sink):
-    """Hands outcomes to whoever takes them, and keeps slots taken while nobody does.
+    """Hands outcomes to whoever takes them.
+
+    While nobody does, nothing more is started. But what is answered gives its slot back: whoever takes the outcomes may
+    need one, since what they lead to is often sent through the same engine.
 
     What is given up is not kept: it is sent the next time.
 
     Args:
         epoch: Unix time at the clock's zero, ns.
         columns: Returns the columns of a request's row.
+        hold: Called with True when so many wait to be taken that nothing more should start, with False when it may.
         kept: Where outcomes are written down first, or None.
     """
 
@@ -29,13 +33,15 @@ class OutcomeQueue(Sink):
         self,
         epoch: int,
         columns: Callable[[Request], Mapping[str, Any]],
+        hold: Callable[[bool], None],
         kept: KeptResults | None = None,
     ) -> None:
         self._epoch = epoch
         self._columns = columns
+        self._hold = hold
+        self._is_held = False
         self._kept = kept
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self._taken = asyncio.Event()
         self._is_left = False
         if kept is not None:
             kept.stalled = self._stalled
@@ -46,7 +52,7 @@ class OutcomeQueue(Sink):
         return self._outcomes.qsize() > AHEAD and not self._is_left
 
     async def keep(self, final: Final) -> None:
-        """Hand an outcome over; returns when not too many wait."""
+        """Hand an outcome over."""
         await self.keep_all([final])
 
     async def keep_turn(self, turn: NextTurn) -> None:
@@ -65,30 +71,33 @@ class OutcomeQueue(Sink):
                 self.put(outcome)
 
     async def keep_all(self, finals: Sequence[Final]) -> None:
-        """Hand the outcomes of a bundle over; returns when not too many wait."""
+        """Hand the outcomes of a bundle over."""
         outcomes = [final.outcome for final in finals]
         if self._kept is not None:
             await self._kept.keep([(self._columns(outcome.request), outcome) for outcome in outcomes])
         for outcome in outcomes:
             self.put(outcome)
-        while self.is_full:
-            self._taken.clear()
-            await self._taken.wait()
 
     def put(self, outcome: Outcome | None) -> None:
         """Add an outcome; None: there are no more."""
         self._outcomes.put_nowait(outcome)
+        self._look()
 
     async def take(self) -> Outcome | None:
         """Return the next outcome, or None if there are no more."""
         outcome = await self._outcomes.get()
-        self._taken.set()
+        self._look()
         return outcome
 
     def leave(self) -> None:
         """Nobody takes outcomes any more."""
         self._is_left = True
-        self._taken.set()
+        self._look()
+
+    def _look(self) -> None:
+        if self.is_full != self._is_held:
+            self._is_held = self.is_full
+            self._hold(self._is_held)
 
     def _stalled(self, error: OSError | None) -> None:
         self.stall = error

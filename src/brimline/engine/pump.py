@@ -208,6 +208,16 @@ class Pump:
             self._dispatcher.resume(self.clock.now(), lane)
         self._wake.set()
 
+    def hold_back(self, run: Run) -> None:
+        """Start nothing of a run for a moment, for a reason of its own; what is in flight may end."""
+        for lane in run.lanes.values():
+            self._dispatcher.pause(lane)
+
+    def let_go(self, run: Run) -> None:
+        """Go on with a run that was held back; one that somebody has paused stays so."""
+        if not run.paused:
+            self.resume(run)
+
     def misfit(self, scope: Scope, limits: ModelLimits) -> str:
         """Say which request that waits could never be sent under such limits; empty if all could."""
         return self._dispatcher.misfit(scope, limits.quotas)

@@ -130,7 +130,6 @@ class AskStage(Stage):
             return
         await self.give(replace(parcel, columns={**parcel.columns, self._step.name: value}), out)
 
-
     def _is_pending(self, fault: Fault) -> bool:
         """Whether a row was given up, and not its request: it was stopped, or its model or endpoint was."""
         return (
