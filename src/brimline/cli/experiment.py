@@ -1,5 +1,6 @@
 """`brimline experiment`: files of rows in prompto's data folders, with its queues, its flags and its names."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -213,7 +214,8 @@ class _Sitting:
                 originals=sequel.with_originals,
             )
             rephrasing.write_rows()
-            report, code = self._send(asked, asked.options(**self._given | {"params": {}}))
+            options = asked.options(**self._given | {"params": {}})
+            report, code = self._send(asked, options, is_own=False)
         except BrimlineError:
             self._experiment.discard()
             raise
@@ -231,11 +233,16 @@ class _Sitting:
         judging, asked = judging_of(experiment, panel)
         judging.write_rows()
         options = asked.options(**self._given | {"params": {}})
-        report, code = self._send(asked, judging.options(**_beside(options)))
+        report, code = self._send(asked, judging.options(**_beside(options)), is_own=False)
         return show_judged(judging, report, code, [], self._terms)
 
-    def _send(self, experiment: Experiment, options: RunOptions) -> tuple[Report, int]:
-        terms = self._terms
+    def _send(
+        self, experiment: Experiment, options: RunOptions, *, is_own: bool = True
+    ) -> tuple[Report, int]:
+        """Run an experiment; one that brimline has made itself asks once, however often rows are answered."""
+        terms, config = self._terms, self._terms.config
+        if not is_own:
+            config = replace(config, run=replace(config.run, repeat=1))
 
         def prepare(options: RunOptions, config: Any) -> Any:
             prepared = experiment.prepare(options, config)
@@ -243,7 +250,7 @@ class _Sitting:
                 prepared.notices.append(f"rates are named for what no row is in: {', '.join(idle)}")
             return prepared
 
-        report, code = carry_out(options, terms.config, terms.display, quiet=terms.quiet, prepare=prepare)
+        report, code = carry_out(options, config, terms.display, quiet=terms.quiet, prepare=prepare)
         experiment.finish(report, as_csv=self._as_csv)
         return report, code
 

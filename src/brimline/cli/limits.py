@@ -10,6 +10,8 @@ import msgspec
 from brimline.cli.options import limit_options, make_config
 from brimline.cli.text import clean
 from brimline.config import Config
+from brimline.config.limits import GROUP
+from brimline.core.quota import Quota
 from brimline.core.view import LimitView, Source
 from brimline.engine.remote import look
 from brimline.engine.status import Status, runs_in
@@ -77,7 +79,7 @@ def _of_runs(folder: Path, models: Sequence[str]) -> Iterator[Found]:
         except BrimlineError as error:  # one that does not answer hides no other
             click.echo(clean(f"{path}: {error}"), err=True)
     known.sort(key=lambda each: (not each.is_now, each.model))
-    yield from (each for each in known if not models or each.model in models)
+    yield from (each for each in known if not models or each.model.partition(" (")[0] in models)
 
 
 def _of_run(status: Status) -> Iterator[Found]:
@@ -97,15 +99,19 @@ def _of_run(status: Status) -> Iterator[Found]:
 
 
 def _declared(config: Config, model: str) -> Found:
+    if model.startswith(GROUP):
+        return Found(model=model, limits=tuple(_quotas(config.group_quotas(model.removeprefix(GROUP)))))
     config.endpoint(model)
     limits = config.limits(model)
-    views = [
-        LimitView(source=Source.DECLARED, limit=str(quota), amount=quota.amount) for quota in limits.quotas
-    ]
+    views = _quotas(limits.quotas)
     if limits.concurrency is not None:
         text = f"concurrency {limits.concurrency}"
         views.append(LimitView(source=Source.DECLARED, limit=text, amount=limits.concurrency))
     return Found(model=model, limits=tuple(views))
+
+
+def _quotas(quotas: Sequence[Quota]) -> list[LimitView]:
+    return [LimitView(source=Source.DECLARED, limit=str(quota), amount=quota.amount) for quota in quotas]
 
 
 def _lines(found: Found) -> Iterator[str]:

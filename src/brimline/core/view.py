@@ -1,8 +1,9 @@
 """What limits a scope, for people: what is declared, advertised and learned, and how much of it is used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from brimline.core.lane import Lane
 from brimline.core.limits import LimitSet
 
 
@@ -34,6 +35,14 @@ class LimitView:
 def views(limits: LimitSet, now: int) -> tuple[LimitView, ...]:
     """Return every limit that holds for a scope at `now`, ns."""
     return (*_declared(limits, now), *_advertised(limits, now), *_learned(limits))
+
+
+def group_views(lane: Lane, now: int) -> tuple[LimitView, ...]:
+    """Return the limits of a lane's group at `now`, ns."""
+    if lane.gate is None:
+        return ()
+    declared = _declared(lane.gate.limits, now)
+    return tuple(replace(view, limit=f"{view.limit} in group {lane.group}") for view in declared)
 
 
 def overstated(limits: LimitSet) -> str:

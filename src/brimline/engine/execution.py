@@ -14,7 +14,7 @@ from brimline.core.faults import CONSEQUENCES
 from brimline.core.limits import LimitSet
 from brimline.core.permit import Demand
 from brimline.core.time import SECOND
-from brimline.core.view import LimitView, views
+from brimline.core.view import LimitView, group_views, views
 from brimline.data.recipe import Origin
 from brimline.data.shape import Shapes
 from brimline.engine.clock import wall_clock
@@ -379,8 +379,9 @@ class Execution:
 
     def _seen(self) -> dict[str, tuple[LimitView, ...]]:
         now = self._clock.now()
-        routes = (route for lane in self._run.lanes.values() for route in lane.members)
-        return {route.model: views(route.scope.limits, now) for route in routes}
+        lanes = self._run.lanes.values()
+        seen = {route.model: views(route.scope.limits, now) for lane in lanes for route in lane.members}
+        return seen | {f"{GROUP}{lane.group}": group_views(lane, now) for lane in lanes if lane.group}
 
     def _report(self) -> Report:
         run, now = self._run, self._clock.now()

@@ -9,7 +9,7 @@ from brimline.core.quota import Dimension
 from brimline.core.route import Route, Stage
 from brimline.core.scope import Scope
 from brimline.core.time import MINUTE, SECOND
-from brimline.core.view import LimitView, overstated, views
+from brimline.core.view import LimitView, group_views, overstated, views
 from brimline.engine.meter import Meter
 from brimline.engine.run import Run
 
@@ -216,7 +216,7 @@ def model_progress(lane: Lane, meter: Meter, now: int, total: int | None) -> Mod
         per_token=meter.paces.quantile(0.5),
         retried=meter.retried,
         refused=meter.refused,
-        limits=() if meter.routes else views(lane.scope.limits, now),
+        limits=(*group_views(lane, now), *(() if meter.routes else views(lane.scope.limits, now))),
         limited_by=_limited_by(lane),
         wait=None if not moments or lane.paused else max(0, min(moments) - now) / SECOND,
         left=left,
