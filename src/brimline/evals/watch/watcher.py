@@ -36,11 +36,11 @@ from brimline.evals.watch.inbox import Inbox
 from brimline.evals.watch.outlook import Outlook, Part
 from brimline.evals.watch.rejects import reject
 
-LOOK = SECOND
-"""Between two looks at the folder, at least."""
+LOOK, RARELY = SECOND, 15 * SECOND
+"""Between two looks at the folder, at least and at most."""
 
-THRIFT = 1000
-"""And so many times as long as a look keeps the CPU busy: a folder of many thousand files costs no more than an empty one."""
+THRIFT = 2500
+"""In between, so many times as long as a look keeps the CPU busy: a thousand finished files cost no more than none."""
 
 AGAIN = 5 * SECOND
 """What another process has is looked at again after this."""
@@ -180,7 +180,7 @@ class Watcher:
             self._tell_once(f"{self._inbox.path} cannot be read: {error.strerror}; looking again")
             seen, cost = [], 0
         self._arrivals.look(self._now(), seen)
-        self._next_look = self._now() + max(LOOK, THRIFT * cost)
+        self._next_look = self._now() + min(max(LOOK, THRIFT * cost), RARELY)
         for name in sorted(self._inbox.others):
             self._tell_once(
                 f"{self._inbox.path / name} is left alone: rows are read from .jsonl, .csv and .parquet"
