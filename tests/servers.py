@@ -49,21 +49,22 @@ class Cli:
     def __init__(self, folder, **environment):
         self.folder = folder
         self.processes = []
+        self._has_own_path = "PYTHONPATH" in environment
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "BRIMLINE_", "XDG_"))}
         own = {"XDG_CONFIG_HOME": str(folder / "config"), "BRIMLINE_SHARE_FOLDER": str(folder / "shares")}
         self.environment = {**clean, **own, **environment}
 
     def start(self, *arguments, **options):
-        """Start it and return the process: a fork, unless an option or the environment ask for a Python of its own."""
+        """Start it and return the process: a fork, unless an option or a path of its own need a new Python."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         settings = {"cwd": self.folder, "env": self.environment, "text": True} | pipes
         words = [*map(str, arguments)]
-        if "preexec_fn" in options or "PYTHONPATH" in self.environment:
+        if self._has_own_path or "preexec_fn" in options:
             process = subprocess.Popen([sys.executable, "-m", "brimline", *words], **settings)
         else:
             process = Fork(words, **settings)
         self.processes.append(process)
-        return self.processes[-1]
+        return process
 
     def stop(self):
         """Kill what a failed test has left."""

@@ -114,7 +114,7 @@ def test_a_file_that_may_only_be_read_is_refused(lab, tmp_path):
 
 def test_a_second_process_is_told_who_holds_the_results_by_whatever_name(lab, tmp_path):
     (tmp_path / "link.jsonl").symlink_to("out.jsonl")
-    first = lab.start(*RUN, "--rate", "20/s")
+    first = lab.start(*RUN, "--rate", "2/s")
     wait_until_busy(lab.server)
     for name in ("out.jsonl", "link.jsonl", "./out.jsonl"):
         second = lab(*(name if word == "out.jsonl" else word for word in RUN))
