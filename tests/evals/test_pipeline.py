@@ -198,13 +198,6 @@ async def test_who_takes_nothing_slows_everything(pipeline, model):
         assert read < 3000
 
 
-def test_steps_that_share_a_slot_do_not_wait_for_each_other(pipeline, model):
-    apart = Map(lambda row: [{**row, "part": n} for n in range(3)])
-    steps = (ask(), apart, ask("second", "{{ part }}"), Gather(lambda rows: {"parts": len(rows)}))
-    report = pipeline(*steps, concurrency=1).run(row for row in rows(400))
-    assert [row["parts"] for row in report] == [3] * 400
-
-
 def test_a_stop_leaves_rows_pending_and_groups_open(pipeline, model):
     broken = True
     model.answer = lambda text: Fault(FaultKind.AUTH, "no key") if broken and text == "bad" else f"<{text}>"
