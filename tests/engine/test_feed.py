@@ -82,8 +82,9 @@ async def test_a_stream_of_what_another_one_answers_does_not_wait_for_its_slots(
         async def first():
             async with aclosing(engine.stream(Counted("sync")(), model="lab/a")) as stream:
                 async for outcome in stream:
-                    for part in range(3):
-                        yield f"{part} {outcome.text}"
+                    yield f"1 {outcome.text}"
+                    yield f"2 {outcome.text}"
+                    yield f"3 {outcome.text}"
 
         async with asyncio.timeout(3600), aclosing(engine.stream(first(), model="lab/a")) as second:
             taken = [(await anext(second)).text for _ in range(700)]
