@@ -122,7 +122,7 @@ def test_a_million_problems_are_counted_and_the_first_are_kept(path):
 def test_more_models_than_two_bytes_can_tell_apart_are_a_problem_and_no_crash(path, monkeypatch):
     monkeypatch.setattr(plan_module, "MOST_LANES", 3)
     check = Check(path, b"".join(row("a", f"lab/{number % 5}") for number in range(7)))
-    assert check.texts == [f":{line}: names more than 3 models" for line in (4, 5)]
+    assert check.texts == [f":{line}: names more than 3 models and groups" for line in (4, 5)]
     assert len(check.plan.models) == 3
     monkeypatch.undo()
     assert 2 ** (8 * check.plan.lane_of.itemsize) == plan_module.MOST_LANES

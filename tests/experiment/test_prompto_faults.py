@@ -115,7 +115,7 @@ async def test_4_7_what_is_no_json_is_the_failure_of_its_row(lab):
     async def odd(request):
         return {"a", "set"} if request.id == "r1" else "fine"
 
-    experiment = lab.open(lab.write("exp.jsonl", rows(3)))
+    experiment = lab.open(lab.write("exp.jsonl", rows(3)), max_attempts=1)
     report = await lab.run(experiment, odd)
     assert (report.ok, report.failed) == (2, 1)
     assert [record["status"] for record in lab.completed(experiment)] == ["ok", "failed", "ok"]

@@ -186,7 +186,9 @@ class _Checker:
         model, lane = request.model, request.lane
         place = self._places.get(lane)
         if place is None and len(self._places) == MOST_LANES:
-            self._note_problem(row, ProblemKind.ROW, f"names more than {MOST_LANES:,} models", request)
+            self._note_problem(
+                row, ProblemKind.ROW, f"names more than {MOST_LANES:,} models and groups", request
+            )
             return 0
         if place is None:
             place = self._places[lane] = len(self._plan.lanes)
