@@ -36,6 +36,15 @@ class Ledger:
         """When the last reply had left."""
         return max(entry["done"] for entry in self.entries)
 
+    def fullest(self, span: float) -> int:
+        """Return the most requests that came in any `span` seconds."""
+        times, first, most = sorted(entry["t"] for entry in self.entries), 0, 0
+        for place, time in enumerate(times):
+            while times[first] <= time - span:
+                first += 1
+            most = max(most, place - first + 1)
+        return most
+
     @property
     def answered(self) -> int:
         """How many requests got an answer."""
