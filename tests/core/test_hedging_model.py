@@ -3,6 +3,7 @@
 import random
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
@@ -122,6 +123,7 @@ ENOUGH = {
 }
 
 
+@pytest.mark.timeout(240)  # a failure is made small before it is shown
 def test_hedges_keep_every_promise_of_the_dispatcher(monkeypatch):
     monkeypatch.setattr(hedging, "ENOUGH", 3)  # so that small runs come to hedges
     monkeypatch.setattr(hedging, "ANSWERS", 2)

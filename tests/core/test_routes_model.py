@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -411,6 +412,7 @@ ENOUGH = {
 """How often each thing has to happen for the test to mean anything: far less than is usual."""
 
 
+@pytest.mark.timeout(240)  # a failure is made small before it is shown
 def test_pools_and_fallbacks_keep_every_promise():
     REACHED.clear()
     run_state_machine_as_test(

@@ -87,8 +87,10 @@ def test_a_stream(client):
     texts = [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
     assert "".join(texts) == "echo: hello to you"
     assert events[-1]["metadata"]["usage"]["outputTokens"] == 5
+    broken = client.converse_stream(**asked(fault("stream_error")))["stream"]
     with pytest.raises(EventStreamError, match="overloaded"):
-        [*client.converse_stream(**asked(fault("stream_error")))["stream"]]
+        list(broken)
+    broken.close()
 
 
 @pytest.mark.parametrize(
