@@ -666,7 +666,7 @@ class Scheduling(RuleBasedStateMachine):
             return
         else:
             assert isinstance(verdict, LeftToRival)
-            assert verdict.result is result
+            assert verdict.result is result or self.may_stop(result), "as it is, or why it is hopeless"
             REACHED["answered too late"] += isinstance(result, Response)
         if rival is not None:
             REACHED["failed beside a rival"] += 1
