@@ -67,11 +67,14 @@ class Cli:
         return process
 
     def stop(self):
-        """Kill what a failed test has left."""
+        """Kill what a failed test has left, and let go of what was not read."""
         for process in self.processes:
             if process.returncode is None:
                 process.kill()
-                process.communicate()
+                process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
     def __call__(self, *arguments, timeout=50, **options):
         """Run it to its end and return the completed process."""
