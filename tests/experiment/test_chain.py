@@ -127,3 +127,13 @@ def test_variables_come_from_a_file_on_request_only(user):
     command = ("experiment", "run", "o.jsonl", "--limit", "0")
     assert "OPENAI_API_KEY" in user(*command).stderr
     assert user(*command, "-e", ".env").returncode == 0
+
+
+def test_a_chain_that_stopped_in_the_middle_goes_on_there(user):
+    stopped = user(*CHAIN, "--limit", "5")
+    assert "not all is answered, so nothing was judged" in stopped.stderr
+    assert len(stopped.stdout.splitlines()) == 2
+    done = user(*CHAIN)
+    assert done.returncode == 0, done.stderr
+    rephrased, answered, judged = map(json.loads, done.stdout.splitlines())
+    assert (rephrased["attempts"], answered["attempts"], judged["run"]["attempts"]) == (0, 1, 12)
