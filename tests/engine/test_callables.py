@@ -1,9 +1,11 @@
 """A function as an endpoint: it gets what every endpoint gets, and what it returns and raises is understood."""
 
 import asyncio
+import json
 import threading
 import time
 
+import aiohttp
 import anthropic
 import httpx2
 import openai
@@ -11,6 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response as Answer
 
 import brimline as bl
 from brimline.engine.foreign import fault_of, response_of
@@ -107,6 +110,15 @@ def test_answers_of_sdks_are_read_as_the_wires_own():
     body = completion({"role": "assistant", "content": "Hi!"}, usage=usage, created=1)
     assert response_of(ChatCompletion.model_validate(body)).usage == bl.Usage(9, 4)
     assert response_of(body).text == "Hi!"
+    said = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi you!"}]}]
+    whole = {
+        "object": "response",
+        "status": "completed",
+        "output": said,
+        "usage": {"input_tokens": 7, "output_tokens": 2},
+    }
+    answer = response_of(Answer.model_construct(**whole))
+    assert (answer.text, answer.usage) == ("Hi you!", bl.Usage(7, 2)), "OpenAI's Responses"
     assert response_of(None).kind == response_of(object()).kind == response_of(7).kind == "bad_reply"
 
 
@@ -139,6 +151,8 @@ ANTHROPIC_FULL = {"type": "error", "error": {"type": "overloaded_error", "messag
         (httpx2.RemoteProtocolError("cut"), "connection", None),
         (TimeoutError("slow"), "timeout", None),
         (ConnectionRefusedError("no"), "connection", None),
+        (aiohttp.ClientPayloadError("not completed"), "connection", None),
+        (json.JSONDecodeError("no JSON", "<", 0), "bad_reply", None),
         (KeyError("choices"), "internal", None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,

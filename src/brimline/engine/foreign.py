@@ -14,8 +14,18 @@ from brimline.errors import ConfigError
 from brimline.providers import Provider, find_provider
 from brimline.types import Fault, FaultKind, HttpReply, Request, Response, Usage
 
+_BROKEN = ("ConnectionError", "TransportError", "ClientPayloadError")
+"""Words in the names of what clients raise when a connection fails, under way too (httpx, aiohttp, the SDKs)."""
+
 _DIALECTS = {"anthropic": "anthropic", "google": "gemini"}
 """Dialects by the package that an object comes from; every other speaks OpenAI's."""
+
+
+class _Named(msgspec.Struct):
+    """What an answer of OpenAI's calls itself."""
+
+    object: str = ""
+
 
 _UNKNOWN = Request(id=None, model="", messages=())
 
@@ -32,7 +42,7 @@ def response_of(answer: Any) -> Response | Fault:
         return _of_langchain(answer)
     body = _body(answer)
     if body is not None:
-        return _dialect(answer).decode(HttpReply(200, {}, body), _UNKNOWN)
+        return _dialect(answer, body).decode(HttpReply(200, {}, body), _UNKNOWN)
     return Fault(
         FaultKind.BAD_REPLY,
         f"the function returned {type(answer).__name__}; it may return text, a Response or the answer of an SDK",
@@ -50,8 +60,10 @@ def fault_of(error: Exception) -> Fault:
     name = " ".join(kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, TimeoutError) or "Timeout" in name:
         return Fault(FaultKind.TIMEOUT, words)
-    if isinstance(error, OSError) or "ConnectionError" in name or "TransportError" in name:
+    if isinstance(error, OSError) or any(kind in name for kind in _BROKEN):
         return Fault(FaultKind.CONNECTION, words)
+    if "JSONDecodeError" in name:
+        return Fault(FaultKind.BAD_REPLY, words)
     return Fault(FaultKind.INTERNAL, f"the function raised {words}")
 
 
@@ -77,12 +89,21 @@ def _error_body(error: Exception) -> bytes:
     return msgspec.json.encode({"error": {"message": str(error)}})
 
 
-def _dialect(thing: object) -> Provider:
+def _dialect(thing: object, body: bytes = b"") -> Provider:
     package = type(thing).__module__.partition(".")[0]
+    name = _DIALECTS.get(package, "openai-responses" if _is_of_responses(body) else "openai")
     try:
-        return find_provider(_DIALECTS.get(package, "openai"))
+        return find_provider(name)
     except ConfigError:
         return find_provider("openai")
+
+
+def _is_of_responses(body: bytes) -> bool:
+    """Whether an answer says itself that it is one of OpenAI's Responses."""
+    try:
+        return msgspec.json.decode(body, type=_Named).object == "response"
+    except msgspec.DecodeError:
+        return False
 
 
 def _body(answer: Any) -> bytes | None:
