@@ -279,6 +279,11 @@ def test_an_answer_is_read_however_it_is_written(body, text):
         (404, {"error": "model 'x' not found"}, "not_found"),
         (404, b"404 page not found", "not_found"),
         (429, {"error": "you've reached your hourly usage limit"}, "rate_limited"),
+        (
+            429,
+            {"error": "you have reached your weekly usage limit, upgrade for higher limits"},
+            "quota_exhausted",
+        ),
         (500, {"error": "model runner has unexpectedly stopped"}, "server_error"),
         (502, {"error": "upstream"}, "server_error"),
         (503, {"error": "server busy, please try again.  maximum pending requests exceeded"}, "overloaded"),

@@ -343,6 +343,12 @@ def test_a_wait_counts_for_every_kind_but_a_buckets_reset_only_for_rate_limits()
         (404, {"error": "no such model"}, {}, "no such model"),
         (500, {"error": {}}, {}, 'HTTP 500: {"error": {}}'),
         (500, b"", {}, "HTTP 500"),
+        (
+            502,
+            b"<html>\r\n<head><title>502 Bad\nGateway</title></head><body>nginx</body>",
+            {},
+            "HTTP 502: 502 Bad Gateway",
+        ),
         (502, b"<html>" + b"x" * 500, {}, f"HTTP 502: <html>{'x' * 194}"),
         (500, "é".encode("latin-1"), {}, "HTTP 500: \ufffd"),
         (

@@ -285,7 +285,8 @@ def test_halves_of_characters_are_repaired():
 @pytest.mark.parametrize("reason", ["content_filter", "insufficient_system_resource"])
 def test_reasons_mean_what_they_mean_in_a_plain_reply(reason):
     assert isinstance(read(text(reason=reason) + DONE)[1], Fault)
-    assert read(text("a", reason=reason) + DONE)[1].text == "a"
+    half = read(text("a", reason=reason) + DONE)[1]
+    assert half.text == "a" if reason == "content_filter" else half.kind == "overloaded"
 
 
 def test_what_follows_the_end_is_not_looked_at():

@@ -40,7 +40,7 @@ _PLACES = {"max_completion_tokens": "max_tokens", "top_p": "p", "top_k": "k"}
 _CHOICES = {"required": "REQUIRED", "none": "NONE", "REQUIRED": "REQUIRED", "NONE": "NONE"}
 _REASONS = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 _FAILED = {"ERROR", "TIMEOUT"}
-"""Finish reasons of an answer that broke off; where there is a text, it is an answer."""
+"""Finish reasons of an answer that broke off: half of one is none, whole or in pieces."""
 
 _KINDS = {498: FaultKind.AUTH, 499: FaultKind.SERVER_ERROR}
 """What Cohere's statuses mean that others use otherwise: a token that is none, a request that was closed."""
@@ -185,7 +185,7 @@ def _answer(reply: HttpReply, document: Mapping[str, Any], message: Mapping[str,
     parts = objects(message.get("content"))
     text = word(message.get("content")) or "".join(word(part.get("text")) or "" for part in parts)
     reason = word(document.get("finish_reason"))
-    if reason in _FAILED and not text:
+    if reason in _FAILED:
         words = word(document.get("error")) or "the provider failed while it was answering"
         return Fault(FaultKind.SERVER_ERROR, words, http_status=reply.status, provider_code=reason)
     thought = "".join(word(part.get("thinking")) or "" for part in parts) or word(message.get("tool_plan"))

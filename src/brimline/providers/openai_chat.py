@@ -53,7 +53,9 @@ _WITHOUT_ANSWER = {
     "error": (FaultKind.SERVER_ERROR, "the provider failed while it was answering"),
     "insufficient_system_resource": (FaultKind.OVERLOADED, "the provider ran out of resources"),
 }
-"""Finish reasons that mean a fault where there is no text: OpenAI's, OpenRouter's and Mistral's, DeepSeek's."""
+"""Finish reasons that mean a fault: OpenAI's, OpenRouter's and Mistral's, DeepSeek's. A filter's only where there is no
+text; the others broke an answer off, and half of one is none.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -230,7 +232,7 @@ def _response(
 ) -> Response | Fault:
     texts = [text_of(message) for message in messages]
     reason = finish_word(choices[0].finish_reason)
-    if reason in _WITHOUT_ANSWER and not any(texts):
+    if reason in _WITHOUT_ANSWER and not (reason == "content_filter" and any(texts)):
         kind, words = _WITHOUT_ANSWER[reason]
         return Fault(kind, words, http_status=reply.status, provider_code=reason)
     is_one = len(texts) == 1

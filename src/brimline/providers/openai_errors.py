@@ -39,7 +39,8 @@ _EXHAUSTED_CODES = {
 }
 _EXHAUSTED = re.compile(
     r"exceeded your current quota|used all available credits|monthly spending limit|credit balance is too low|"
-    r"specified API usage limits|account.{0,20}suspended|calls ?/ ?month|credits are depleted",
+    r"specified API usage limits|account.{0,20}suspended|calls ?/ ?month|credits are depleted|"
+    r"reached your (daily|weekly|monthly) usage limit",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
@@ -50,6 +51,9 @@ _TOO_LONG = re.compile(
 _TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 _FILTERED = re.compile(r"content.{0,3}(filter|polic|management)|moderation|safety system", re.IGNORECASE)
 _BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+
+_TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+"""What a page of a proxy's says for people."""
 
 _UNSERVED = re.compile(r"location is not supported|not available in your country|billing", re.IGNORECASE)
 """Google's words for an account that it does not serve (FAILED_PRECONDITION)."""
@@ -272,8 +276,11 @@ def _words(reply: HttpReply) -> str:
     """Describe a reply that does not describe itself: a proxy's page, a redirect, an empty body."""
     if location := reply.headers.get("location"):
         return f"HTTP {reply.status}: the base URL redirects to {clean(location)}"
-    text = reply.body[:200].decode("utf-8", "replace").strip()
-    return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
+    text = reply.body[:2000].decode("utf-8", "replace")
+    if title := _TITLE.search(text):
+        text = title[1]
+    words = " ".join(text.split())[:200]
+    return f"HTTP {reply.status}: {words}" if words else f"HTTP {reply.status}"
 
 
 def _named_in(details: tuple[Mapping[str, Any], ...]) -> int | None:
