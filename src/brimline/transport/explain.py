@@ -1,5 +1,7 @@
 """What went wrong on the wire, as a fault."""
 
+import re
+
 import aiohttp
 
 from brimline.types import Fault, FaultKind
@@ -18,8 +20,14 @@ def explain(error: BaseException) -> Fault:
     if isinstance(error, aiohttp.ClientResponseError):
         return Fault(FaultKind.BAD_REPLY, f"the reply is no HTTP: {error.message}")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Fault(FaultKind.CONNECTION, f"the reply broke off: {_words(error)}")
+        return Fault(FaultKind.CONNECTION, f"the reply broke off: {_broken(str(error))}")
     return Fault(FaultKind.CONNECTION, _words(error))
+
+
+def _broken(words: str) -> str:
+    """Return what aiohttp says of it, without its repr: that holds a status of 400, which nobody sent."""
+    told = re.search(r"message='(.*?)\.?'", words)
+    return told[1] if told else words
 
 
 def _words(error: BaseException) -> str:
