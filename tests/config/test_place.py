@@ -96,6 +96,7 @@ def test_an_optional_key_is_none_where_no_variable_holds_one(load, name):
         ("vertexai", {}, "https://aiplatform.googleapis.com"),
         ("vertex", {"GOOGLE_CLOUD_LOCATION": "europe-west4"}, "https://europe-west4-aiplatform.googleapis.com"),
         ("vertex", {"VERTEXAI_LOCATION_ID": "global"}, "https://aiplatform.googleapis.com"),
+        ("vertex", {"VERTEXAI_BASE_URL": "http://h"}, "http://h"),
         ("vertex", {"VERTEX_BASE_URL": "http://h", "VERTEXAI_LOCATION_ID": "x"}, "http://h"),
     ],
 )  # fmt: skip

@@ -45,6 +45,7 @@ _VERTEX = Preset(
     key=KeyRule.OPTIONAL,
     base_url="https://{location}-aiplatform.googleapis.com",
     key_variables=("VERTEXAI_API_KEY", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
+    url_variables=("VERTEXAI_BASE_URL",),
     option_variables={
         "project": ("VERTEXAI_PROJECT_ID", "GOOGLE_CLOUD_PROJECT"),
         "location": ("VERTEXAI_LOCATION_ID", "GOOGLE_CLOUD_LOCATION"),

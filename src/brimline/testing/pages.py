@@ -65,7 +65,8 @@ def _index() -> Iterator[str]:
     for names, preset in _services():
         shown = ", ".join(f"`{name}`" for name in names[1:])
         name = f"[`{names[0]}`]({names[0]}.md)" + (f" ({shown})" if shown else "")
-        key = "none" if preset.key is KeyRule.NONE else f"`{key_variables(names[0], preset)[0]}`"
+        variables = " or ".join(f"`{name}`" for name in key_variables(names[0], preset))
+        key = "none" if preset.key is KeyRule.NONE else variables
         key += ", if it wants one" if preset.key is KeyRule.OPTIONAL else ""
         yield f"| {name} | {preset.title} | {_dialect(preset)} | {key} | {preset.limits} |"
     yield ""
