@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,7 +24,6 @@ from brimline.cli.options import (
     run_options,
     show_options,
 )
-from brimline.cli.score import read_scoring
 from brimline.cli.signals import SIGNALLED, heeding
 from brimline.cli.summary import as_json, exit_code, summary
 from brimline.cli.text import plural
@@ -35,6 +34,9 @@ from brimline.engine.options import STREAM, Retry, RunOptions
 from brimline.engine.prepared import Prepared, prepare
 from brimline.engine.report import Report, StopReason
 from brimline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from brimline.cli.score import Scoring
 
 OPEN_FILES = 65_536
 """The soft limit of open files is raised to this: each connection is one."""
@@ -79,7 +81,7 @@ def command(**given: Any) -> int:
 
     Running the same command again resumes: only what is missing, changed or failed for a passing reason is sent.
     """
-    scoring = read_scoring(given)
+    scoring = _scoring(given)
     terms = read_terms(given)
     options = make_options({**given, "retry": Retry(given["retry"])})
     if terms.to_json and options.results == STREAM:
@@ -91,6 +93,16 @@ def command(**given: Any) -> int:
         return run(options, terms.config, terms.display, to_json=terms.to_json, quiet=terms.quiet)
     report, code = carry_out(options, terms.config, terms.display, quiet=terms.quiet)
     return scoring.after(report, code, options.results, to_json=terms.to_json)
+
+
+def _scoring(given: dict[str, Any]) -> "Scoring | None":
+    """Take the options about scores out of `given`; runs without them need nothing of evaluation."""
+    asked = {name: given.pop(name) for name in ("scorers", "by", "gates")}
+    if not any(asked.values()):
+        return None
+    from brimline.cli.score import read_scoring  # noqa: PLC0415  it costs a tenth of a second
+
+    return read_scoring(asked)
 
 
 class Terms(NamedTuple):
