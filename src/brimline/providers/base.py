@@ -1,22 +1,15 @@
 """What a provider is, and the table of those that exist: adding one is one file and one row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, runtime_checkable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from brimline.errors import ConfigError
-from brimline.providers.anthropic import Anthropic
-from brimline.providers.azure import AzureOpenAI
-from brimline.providers.bedrock import Bedrock
-from brimline.providers.cohere import Cohere
-from brimline.providers.gemini import Gemini, Vertex
-from brimline.providers.mistral import Mistral
-from brimline.providers.ollama import Ollama
-from brimline.providers.openai_chat import OpenAIChat
-from brimline.providers.openai_responses import OpenAIResponses
-from brimline.providers.quart import Quart
 from brimline.types import Advert, Delta, Fault, HttpReply, HttpRequest, Request, Response, Secret
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "brimline.providers"
 """The entry points under which other packages offer dialects."""
@@ -95,20 +88,20 @@ class SigningProvider(Provider, Protocol):
         ...
 
 
-PROVIDERS: dict[str, Callable[[Mapping[str, str]], Provider]] = {
-    "openai": OpenAIChat,
-    "openai-responses": OpenAIResponses,
-    "azure-openai": AzureOpenAI,
-    "mistral": Mistral,
-    "quart": Quart,
-    "anthropic": Anthropic,
-    "gemini": Gemini,
-    "vertex": Vertex,
-    "ollama": Ollama,
-    "cohere": Cohere,
-    "bedrock": Bedrock,
+PROVIDERS: dict[str, str] = {
+    "openai": "openai_chat:OpenAIChat",
+    "openai-responses": "openai_responses:OpenAIResponses",
+    "azure-openai": "azure:AzureOpenAI",
+    "mistral": "mistral:Mistral",
+    "quart": "quart:Quart",
+    "anthropic": "anthropic:Anthropic",
+    "gemini": "gemini:Gemini",
+    "vertex": "gemini:Vertex",
+    "ollama": "ollama:Ollama",
+    "cohere": "cohere:Cohere",
+    "bedrock": "bedrock:Bedrock",
 }
-"""Dialects by the name that `provider = ...` has in a configuration."""
+"""Dialects by the name that `provider = ...` has in a configuration: module here and class, loaded when it is used."""
 
 
 def find_provider(
@@ -121,7 +114,7 @@ def find_provider(
     Raises:
         ConfigError: There is none, it does not know an option, or it cannot be loaded.
     """
-    make: Any = PROVIDERS.get(name) or _load(name)
+    make = _load(name)
     known = getattr(make, "OPTIONS", ())
     for option in options or {}:
         if option not in known:
@@ -133,11 +126,17 @@ def find_provider(
 
 
 @cache
-def _offered() -> Mapping[str, EntryPoint]:
+def _offered() -> Mapping[str, "EntryPoint"]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  it costs more than a dialect
+
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def _load(name: str) -> Any:
+    """Return the class of a dialect."""
+    if name in PROVIDERS:
+        module, _, kind = PROVIDERS[name].partition(":")
+        return getattr(import_module(f"brimline.providers.{module}"), kind)
     if name not in _offered():
         known = ", ".join(sorted({*PROVIDERS, *_offered()}))
         raise ConfigError(f"provider '{name}' does not exist; there is {known}")
