@@ -96,10 +96,12 @@ def test_what_a_killed_watcher_has_left_another_one_takes_over(folder):
     second = cli.start("watch", "--json", "--concurrency", "4", *FAST)
     assert json.loads(second.stdout.readline()) == {"event": "elsewhere", "file": "a.jsonl", "pid": first.pid}
     first.kill()
+    first.communicate()
     while json.loads(second.stdout.readline())["event"] != "done":
         pass
     second.send_signal(signal.SIGINT)
-    assert second.wait(20) == 0
+    second.communicate(timeout=20)
+    assert second.returncode == 0
     assert answers(cli, "a") == [f"echo: a.jsonl {row}" for row in range(40)]
     assert 40 <= cli.server.stats["total"]["received"] <= 44  # what was in flight may be asked twice
 

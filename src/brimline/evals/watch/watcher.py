@@ -42,7 +42,7 @@ LOOK, RARELY = SECOND, 15 * SECOND
 THRIFT = 2500
 """In between, so many times as long as a look keeps the CPU busy: a thousand finished files cost no more than none."""
 
-AGAIN = 5 * SECOND
+AGAIN = 2 * SECOND
 """What another process has is looked at again after this."""
 
 log = logging.getLogger("brimline.watch")
