@@ -42,9 +42,9 @@ class Load:
 LOADS = {
     "1,000 prompts, 4 APIs": Load((150, 250, 350, 250), 1_000),
     "10,000 prompts, 4 APIs": Load((250, 750, 1_500, 2_500), 10_000),
-    "1 model on one endpoint": Load((60,), 30),
-    "10 models on one endpoint": Load((60,) * 10, 300),
-    "100 models on one endpoint": Load((60,) * 100, 3_000),
+    "1 model on one endpoint": Load((120,), 60),
+    "10 models on one endpoint": Load((120,) * 10, 600),
+    "100 models on one endpoint": Load((120,) * 100, 6_000),
 }
 
 
