@@ -46,6 +46,13 @@ def answers(cli, name):
     return [row["response"] for row in cli.results(file)]
 
 
+def is_over(cli, name):
+    """Whether a file was run, and let go of."""
+    output = cli.folder / "data" / "output"
+    logs = [*(output / name).glob("*-log-*.txt")]
+    return logs and "Completed" in logs[0].read_text() and not (output / ".claims" / name).exists()
+
+
 def events(out):
     return [json.loads(text) for text in out.splitlines()]
 
@@ -56,10 +63,9 @@ def test_files_that_arrive_are_run_and_a_bad_one_is_put_aside(folder):
     watcher = cli.start("watch", "data", "--json", *FAST)
     (inbox / "bad.jsonl").write_text('{"prompt": \n')
     put(cli, "good.jsonl", 3)
-    logs = cli.folder / "data" / "output"
-    until(lambda: len([*logs.glob("*/*-log-*.txt")]) == 1 and not [*(logs / ".claims").iterdir()])
+    until(lambda: is_over(cli, "good"))
     put(cli, "late.jsonl", 3)
-    until(lambda: len([*logs.glob("*/*-log-*.txt")]) == 2 and not [*(logs / ".claims").iterdir()])
+    until(lambda: is_over(cli, "late"))
     watcher.send_signal(signal.SIGINT)
     out, err = watcher.communicate(timeout=20)
     assert watcher.returncode == 2, err
