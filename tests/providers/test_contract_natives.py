@@ -7,7 +7,7 @@ import pytest
 
 from brimline.providers import find_provider
 from brimline.testing import ProviderContract, http_reply
-from brimline.types import FaultKind
+from brimline.types import FaultKind, Request
 from tests.providers.test_bedrock import frame
 
 
@@ -300,3 +300,17 @@ class TestBedrock(Native):
             frame("messageStop", {"stopReason": "end_turn"}),
             frame("metadata", {"usage": {"inputTokens": 9, "outputTokens": 2}, "metrics": {"latencyMs": 9}}),
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "mistral", "cohere", "bedrock"]
+)
+def test_a_form_of_the_answer_beside_a_schema_is_refused_by_all(name):
+    request = Request(
+        id=1,
+        model="x/m",
+        messages=({"role": "user", "content": "hi"},),
+        schema={"type": "object"},
+        params={"response_format": {"type": "json_object"}},
+    )
+    assert "cannot be set beside a schema" in str(find_provider(name).problem(request))

@@ -9,7 +9,7 @@ from brimline.providers.base import (
     StreamReader,
     find_provider,
 )
-from brimline.providers.openai_errors import UNREADABLE, classify
+from brimline.providers.faults import UNREADABLE, classify
 
 __all__ = [
     "PROVIDERS",

@@ -15,17 +15,8 @@ from brimline.providers.adverts import read_adverts
 from brimline.providers.anthropic_messages import NAME, blocks, turns
 from brimline.providers.anthropic_replies import MessageReader, read_message
 from brimline.providers.anthropic_schema import sendable
-from brimline.providers.canonical import (
-    Misplaced,
-    Params,
-    Unsayable,
-    chosen_function,
-    conversation,
-    functions,
-    reserved,
-    response_schema,
-    split_system,
-)
+from brimline.providers.canonical import Misplaced, Unsayable, conversation, split_system
+from brimline.providers.params import Params, chosen_function, functions, reserved, take_form
 from brimline.types import (
     Advert,
     Fault,
@@ -199,7 +190,7 @@ def _output(request: Request, params: Params) -> dict[str, Any]:
     said: dict[str, Any] = {}
     config = params.take("output_config")
     config = dict(config) if isinstance(config, dict) else {}
-    is_json, schema = response_schema(request, params)
+    is_json, schema = take_form(request, params)
     if is_json and schema is None:
         raise Unsayable(
             f"{NAME} writes JSON only after a schema; give response_format 'json_schema', or none"

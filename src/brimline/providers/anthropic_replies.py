@@ -7,7 +7,7 @@ import msgspec
 
 from brimline.providers.bodies import NO_BODY, bad_reply, header, read_body
 from brimline.providers.event_reader import EventReader
-from brimline.providers.openai_errors import UNREADABLE, classify, clean
+from brimline.providers.faults import UNREADABLE, classify, clean
 from brimline.providers.sse import Event
 from brimline.types import Delta, Fault, FaultKind, HttpReply, Response, Usage
 

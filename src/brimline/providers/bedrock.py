@@ -20,16 +20,18 @@ from brimline.providers.bearer import bearer_headers
 from brimline.providers.bedrock_content import turns_of
 from brimline.providers.bedrock_replies import BedrockReader, answer, refusal
 from brimline.providers.bodies import NO_BODY, bad_reply
-from brimline.providers.canonical import (
+from brimline.providers.canonical import Unsayable, conversation, split_system, text_of
+from brimline.providers.params import (
     Params,
-    Unsayable,
     chosen_function,
-    conversation,
     functions,
-    split_system,
-    text_of,
+    move,
+    open_params,
+    problem_of,
+    take_form,
+    take_object,
+    take_texts,
 )
-from brimline.providers.params import move, open_params, problem_of, take_form, take_object, take_texts
 from brimline.providers.reading import read_object
 from brimline.types import Advert, Fault, HttpReply, HttpRequest, Operation, Request, Response, Secret
 

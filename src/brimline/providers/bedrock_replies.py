@@ -10,7 +10,7 @@ import msgspec
 from brimline.providers.bodies import NO_BODY, bad_reply, header
 from brimline.providers.event_reader import EventReader
 from brimline.providers.eventstream import FrameParser
-from brimline.providers.openai_errors import classify
+from brimline.providers.faults import classify
 from brimline.providers.reading import members, objects, read_object, tool_call, used, word
 from brimline.providers.sse import Event
 from brimline.types import Delta, Fault, FaultKind, HttpReply, Response

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from brimline.providers.openai_errors import UNREADABLE, clean
+from brimline.providers.faults import UNREADABLE, clean
 from brimline.types import Fault, FaultKind, HttpReply
 
 T = TypeVar("T")

@@ -13,10 +13,10 @@ import msgspec
 from brimline.providers.adverts import read_adverts
 from brimline.providers.bearer import bearer_headers
 from brimline.providers.bodies import NO_BODY, bad_reply, read_body
-from brimline.providers.canonical import Params, Unsayable, conversation, parts_of, text_of
+from brimline.providers.canonical import Unsayable, conversation, parts_of, text_of
 from brimline.providers.event_reader import EventReader
-from brimline.providers.openai_errors import classify
-from brimline.providers.params import move, open_params, problem_of, take_form, take_texts
+from brimline.providers.faults import classify
+from brimline.providers.params import Params, move, open_params, problem_of, take_form, take_texts
 from brimline.providers.reading import members, objects, read_object, tool_call, used, word
 from brimline.providers.sse import Event
 from brimline.providers.texts import count_texts, texts

@@ -11,19 +11,12 @@ from urllib.parse import quote
 import msgspec
 
 from brimline.providers.adverts import read_adverts
-from brimline.providers.canonical import (
-    Misplaced,
-    Params,
-    Unsayable,
-    conversation,
-    reserved,
-    split_system,
-    text_of,
-)
+from brimline.providers.canonical import Misplaced, Unsayable, conversation, split_system, text_of
 from brimline.providers.gemini_contents import NAME, contents
 from brimline.providers.gemini_params import camel, settings
 from brimline.providers.gemini_replies import CandidateReader, read_candidates
 from brimline.providers.gemini_vectors import read_vectors
+from brimline.providers.params import Params, reserved
 from brimline.providers.texts import count_texts, texts
 from brimline.types import (
     Advert,

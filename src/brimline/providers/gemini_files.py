@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from brimline.providers.bodies import NO_BODY, bad_reply, read_body
-from brimline.providers.openai_errors import classify
+from brimline.providers.faults import classify
 from brimline.types import Fault, HttpReply, HttpRequest
 
 PIECE = 8 << 20

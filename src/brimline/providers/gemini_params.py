@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from brimline.providers.canonical import Params, Unsayable, chosen_function, functions, response_schema
+from brimline.providers.canonical import Unsayable
+from brimline.providers.params import Params, chosen_function, functions, take_form
 from brimline.types import Request
 
 _NAME = "Gemini"
@@ -107,7 +108,7 @@ def _logprobs(params: Params) -> dict[str, Any]:
 
 
 def _format(request: Request, params: Params) -> dict[str, Any]:
-    is_json, schema = response_schema(request, params)
+    is_json, schema = take_form(request, params)
     if schema is not None:
         return {"responseMimeType": "application/json", "responseJsonSchema": schema}
     return {"responseMimeType": "application/json"} if is_json else {}

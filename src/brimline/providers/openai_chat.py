@@ -14,15 +14,15 @@ import msgspec
 
 from brimline.providers.adverts import read_adverts
 from brimline.providers.bodies import NO_BODY, bad_reply, read_body
-from brimline.providers.canonical import conversation, reserved
+from brimline.providers.canonical import conversation
+from brimline.providers.faults import UNREADABLE, advertised, classify, clean
 from brimline.providers.openai_embeddings import asked_vectors, read_vectors
-from brimline.providers.openai_errors import UNREADABLE, advertised, classify, clean
 from brimline.providers.openai_message import Message, calls_of, finish_word, reasoning_of, text_of
 from brimline.providers.openai_schema import JSON_OBJECT, response_format, told
 from brimline.providers.openai_stream import ChatStreamReader
-from brimline.providers.params import problem_of
+from brimline.providers.params import problem_of, reserved
 from brimline.providers.quirks import QUIRKS, Quirks
-from brimline.providers.single import only_text
+from brimline.providers.texts import only_text
 from brimline.types import (
     Advert,
     Fault,

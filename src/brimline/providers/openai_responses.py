@@ -9,20 +9,20 @@ from typing import Any
 
 import msgspec
 
-from brimline.providers.canonical import (
-    Params,
-    Unsayable,
-    conversation,
-    functions,
-    member,
-    parts_of,
-    text_of,
-    tool_calls,
-)
+from brimline.providers.canonical import Unsayable, conversation, member, parts_of, text_of, tool_calls
 from brimline.providers.openai_chat import OpenAIChat
 from brimline.providers.openai_responses_replies import ResponsesReader, read_response
 from brimline.providers.openai_schema import response_format
-from brimline.providers.params import move, open_params, problem_of, take_form, take_object, take_texts
+from brimline.providers.params import (
+    Params,
+    functions,
+    move,
+    open_params,
+    problem_of,
+    take_form,
+    take_object,
+    take_texts,
+)
 from brimline.types import (
     Fault,
     HttpReply,

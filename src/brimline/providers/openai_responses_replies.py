@@ -8,7 +8,7 @@ import msgspec
 
 from brimline.providers.bodies import NO_BODY, bad_reply, header, read_body
 from brimline.providers.event_reader import EventReader
-from brimline.providers.openai_errors import classify
+from brimline.providers.faults import classify
 from brimline.providers.reading import members, objects, tool_call, used, word
 from brimline.providers.sse import Event
 from brimline.types import Delta, Fault, FaultKind, HttpReply, Response, Usage

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from brimline.providers.bodies import NO_BODY, read_body
-from brimline.providers.openai_errors import UNREADABLE
+from brimline.providers.faults import UNREADABLE
 from brimline.providers.openai_message import Message, reasoning_of, text_of
 from brimline.providers.sse import EventParser
 from brimline.types import Delta, Fault, FaultKind, HttpReply, Response

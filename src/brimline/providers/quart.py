@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from brimline.providers.adverts import read_adverts
-from brimline.providers.openai_errors import UNREADABLE, classify
-from brimline.providers.single import only_text
+from brimline.providers.faults import UNREADABLE, classify
+from brimline.providers.texts import only_text
 from brimline.types import (
     Advert,
     Fault,

@@ -1,4 +1,6 @@
-"""The texts that a request wants embedded."""
+"""Requests that are texts: those that want them embedded, and those that are one text alone."""
+
+from typing import Any
 
 from brimline.providers.canonical import Unsayable, text_of
 from brimline.types import Message, Request
@@ -30,3 +32,13 @@ def _text(message: Message) -> str:
         raise Unsayable(NO_TEXT)
     content = message.get("content")
     return content if isinstance(content, str) else text_of(content)
+
+
+def only_text(request: Request) -> str | None:
+    """Return the text of a request that is nothing but one text from the user, or None."""
+    if len(request.messages) != 1 or request.follow_ups or request.messages[0].get("role") != "user":
+        return None
+    content: Any = request.messages[0].get("content")
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        content = content[0].get("text")
+    return content if isinstance(content, str) else None
