@@ -90,7 +90,7 @@ async def test_what_does_not_pass_is_an_error(book, replies, words):
 
 async def test_what_is_no_file_for_a_model_is_not_sent(tmp_path):
     (tmp_path / "a.txt").write_text("text")
-    for name, words in (("a.txt", "is no image"), ("none", "cannot be read: No such file")):
+    for name, words in (("a.txt", "^'a.txt' is no image"), ("none", "cannot be read: No such file")):
         with pytest.raises(InputError, match=words):
             await upload(tmp_path / name)
 

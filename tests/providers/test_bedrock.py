@@ -230,6 +230,11 @@ def test_a_later_turn_is_sent_with_the_whole_history():
     ]
 
 
+def test_an_answer_without_a_text_is_left_out_of_the_history():
+    said = sent((Response(text=""),), follow_ups=("b?",))["messages"]
+    assert [(m["role"], [block["text"] for block in m["content"]]) for m in said] == [("user", ["Hi", "b?"])]
+
+
 def test_a_local_file_that_is_not_put_in_yet_is_no_problem():
     assert PROVIDER.problem(request(**part(type="image_url", image_url={"url": "media:00ff"}))) is None
 

@@ -144,7 +144,7 @@ def _examined(path: Path) -> tuple[int, str, bytes]:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").digest()
     except MediaError as error:
-        raise InputError(f"{path.parent}: {error}") from None
+        raise InputError(str(error)) from None  # it names the file
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if size > gemini_files.LARGEST:

@@ -48,6 +48,8 @@ def turns_of(messages: Iterable[Message]) -> list[dict[str, Any]]:
                 {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}}
                 for call in calls
             ]
+        if not content and role == "assistant":
+            continue  # an answer without a text; what follows it can be said all the same
         if not content:
             raise Unsayable("a message is empty, which Bedrock does not take")
         side = "assistant" if role == "assistant" else "user"
