@@ -49,6 +49,7 @@ KEPT = {
     "another served it": success(served_by="lab/y"),
     "a streamed answer": success(request(), response(time_to_first_token=0.25, time_per_output_token=0.01)),
     "a repeat": success(request(repeat=2)),
+    "a thought": success(request(), response("a", reasoning="since", logprobs=[{"token": "a"}])),
     "a tool call": success(request(), response("", tool_calls=({"id": "1", "type": "function"},))),
     "a tool call beside a schema": success(
         request(schema=SCHEMA), response("I look", tool_calls=({"id": "1"},))

@@ -53,6 +53,8 @@ names = st.sampled_from([
     "input-model",
     "input-input-model",
     "tool_calls",
+    "reasoning",
+    "logprobs",
     "raw",
     "repeat",
     "cached",
@@ -107,6 +109,9 @@ def test_a_conversation_that_broke_off_keeps_what_was_answered():
 def test_several_answers_and_calls_of_tools_are_kept():
     line = written({}, success(None, response(["a", "b"], tool_calls=({"id": "c1"},))))
     assert (line["response"], line["tool_calls"]) == (["a", "b"], [{"id": "c1"}])
+    assert not {"reasoning", "logprobs"} & line.keys()
+    line = written({}, success(None, response("a", reasoning="since", logprobs={"content": []})))
+    assert (line["reasoning"], line["logprobs"]) == ("since", {"content": []}), "both were paid for"
 
 
 SHAPED = request(schema={})

@@ -31,6 +31,8 @@ OPTIONAL = {
     "partial_response",
     "raw_text",
     "tool_calls",
+    "reasoning",
+    "logprobs",
     *(f"usage.{member.name}" for member in fields(Usage)),
     *(f"error.{member}" for member in ("kind", "message", "http_status", "provider_code", "code")),
 }

@@ -42,6 +42,8 @@ class _Line(msgspec.Struct):
     served_model: str | None = None
     request_id: str | None = None
     tool_calls: list[Any] = []
+    reasoning: str | None = None
+    logprobs: Any = None
     timestamp_sent: str | None = None
     latency_s: float | None = None
     attempts: int = 0
@@ -226,6 +228,8 @@ def _responses(line: _Line, request: Request) -> tuple[Response, ...]:
         model=line.served_model,
         request_id=line.request_id,
         tool_calls=tuple(line.tool_calls),
+        reasoning=line.reasoning,
+        logprobs=line.logprobs,
         embeddings=vectors,
         time_to_first_token=line.time_to_first_token_s if len(texts) == 1 else None,
         time_per_output_token=line.time_per_output_token_s if len(texts) == 1 else None,

@@ -26,6 +26,8 @@ FIELDS = (
     "repaired",
     "raw_text",
     "tool_calls",
+    "reasoning",
+    "logprobs",
     "status",
     "error",
     "finish_reason",
@@ -49,7 +51,8 @@ FIELDS = (
 _RESERVED = {"id", "model", *FIELDS}
 _PACE = {"time_to_first_token_s", "time_per_output_token_s"}
 _SOMETIMES = {
-    "repeat", "partial_response", "repaired", "raw_text", "tool_calls", "served_by", "cached", "duplicate", *_PACE,
+    "repeat", "partial_response", "repaired", "raw_text", "tool_calls", "reasoning", "logprobs", "served_by", "cached",
+    "duplicate", *_PACE,
 }  # fmt: skip
 """Members that a line has only if there is something in them; an input's own never stands in their place."""
 
@@ -138,6 +141,14 @@ def _repeat(request: Request) -> dict[str, Any]:
     return {} if request.repeat is None else {"repeat": request.repeat}
 
 
+def _beside_the_text(last: Response | None) -> dict[str, Any]:
+    """Return what the last exchange brought beside its text, where it did."""
+    if last is None:
+        return {}
+    found = {"tool_calls": last.tool_calls, "reasoning": last.reasoning, "logprobs": last.logprobs}
+    return {name: value for name, value in found.items() if value}
+
+
 def _served_by(outcome: Outcome) -> dict[str, Any]:
     """Return what has answered, or failed last, where that is not what was asked."""
     is_other = outcome.served_by not in {None, outcome.request.model}
@@ -175,8 +186,7 @@ def findings(outcome: Outcome, *, raw: bool) -> dict[str, Any]:
         line["partial_response"] = partial
     if outcome.request.schema is not None:
         line |= repairs(outcome)
-    if last is not None and last.tool_calls:
-        line["tool_calls"] = last.tool_calls
+    line |= _beside_the_text(last)
     line |= {
         "status": "ok" if isinstance(outcome, Success) else "failed",
         "error": _error(outcome) if isinstance(outcome, Failure) else None,
