@@ -78,7 +78,11 @@ class Fork:
                 said[n] = file.read()
 
         files = enumerate((self.stdout, self.stderr))
-        readers = [threading.Thread(target=read, args=each, daemon=True) for each in files if each[1]]
+        readers = [
+            threading.Thread(target=read, args=(n, file), daemon=True)
+            for n, file in files
+            if file is not None and not file.closed
+        ]
         for reader in readers:
             reader.start()
         if self.stdin is not None:

@@ -69,7 +69,7 @@ class Cli:
     def stop(self):
         """Kill what a failed test has left, and let go of what was not read."""
         for process in self.processes:
-            if process.returncode is None:
+            if process.poll() is None:
                 process.kill()
                 process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
