@@ -15,5 +15,5 @@ def share() -> float:
 
 
 def examples(number, **options) -> settings:
-    """Settings of a property that deserves so many examples where it is thorough."""
+    """Settings of a property that deserves so many examples where it is thorough; an invariant, 400 and more."""
     return settings(max_examples=round(number * share()), **options)

@@ -12,6 +12,7 @@ from brimline.core.permit import Demand, NotUntil, Permit
 from brimline.core.quota import parse_quotas
 from brimline.core.time import HOUR, MILLISECOND, MINUTE, SECOND
 from brimline.types import Advert, Usage
+from tests.thorough import examples
 
 
 class Log:
@@ -88,6 +89,7 @@ STEPS = st.lists(
 )
 
 
+@examples(400)
 @given(STEPS)
 def test_together_they_are_never_over_whatever_they_do(steps):
     """What left, when it really left and with what it really used, fits every window, counted over all of them."""
@@ -136,6 +138,7 @@ def finish(limits, permit, *, now, what, gone):
         limits.publish(now)
 
 
+@examples(400)
 @given(STEPS)
 def test_replicas_are_equal_to_one_limiter(steps):
     """Whoever of the three is asked, it decides as the only one would that is asked each time."""
@@ -377,6 +380,7 @@ def test_a_single_slot_goes_round():
 # A shorter daybook.
 
 
+@examples(400)
 @given(st.lists(st.tuples(st.integers(0, 5 * SECOND), st.integers(1, 900)), max_size=60), st.integers(0, 60))
 def test_a_condensed_daybook_limits_no_less(steps, when):
     """Who begins with it grants nothing that one who was there from the beginning would not."""

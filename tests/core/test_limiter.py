@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from brimline.core.limiter import GUARD, SLOTS, Limiter
 from brimline.core.quota import Dimension, Discipline, Quota
 from brimline.core.time import MINUTE, SECOND
+from tests.thorough import examples
 
 
 @st.composite
@@ -41,6 +42,7 @@ def most_in_any_window(grants, window):
     return max(sum(a for t, a in grants if start <= t < start + window) for start, _ in grants)
 
 
+@examples(400)
 @given(st.data())
 def test_never_over_in_any_window(data):
     quota = data.draw(quotas())
@@ -51,6 +53,7 @@ def test_never_over_in_any_window(data):
     assert most <= quota.amount
 
 
+@examples(400)
 @given(st.data())
 def test_a_promised_time_is_exact(data):
     """Refused one nanosecond before it, granted at it."""
@@ -65,6 +68,7 @@ def test_a_promised_time_is_exact(data):
     assert limiter.earliest(max(now, when), amount) <= max(now, when)
 
 
+@examples(400)
 @given(st.data())
 def test_smooth_equals_a_bucket_and_a_log_replayed_in_fractions(data):
     quota = data.draw(quotas(disciplines=[Discipline.SMOOTH]))
@@ -92,6 +96,7 @@ def obvious(quota, steps, now):
         yield now, amount
 
 
+@examples(400)
 @given(st.data())
 def test_a_settled_booking_is_the_same_as_the_right_one_from_the_start(data):
     quota = data.draw(quotas())
@@ -144,6 +149,7 @@ def test_a_hold_lets_the_amount_go_at_the_named_moment_and_then_flows_at_the_rat
     assert grants == [5 * SECOND + k * SECOND // 10 for k in range(4)]
 
 
+@examples(400)
 @given(st.data())
 def test_a_hold_never_makes_anything_earlier(data):
     quota = data.draw(quotas())
@@ -155,6 +161,7 @@ def test_a_hold_never_makes_anything_earlier(data):
     assert limiter.earliest(now, amount) >= before
 
 
+@examples(400)
 @given(st.data())
 def test_what_departs_late_counts_from_then(data):
     """Invariant 4 speaks of what left: moving a booking to its departure keeps every window of departures."""

@@ -9,6 +9,7 @@ from brimline.core.permit import Demand, NotUntil, Permit, Reason
 from brimline.core.quota import Dimension, parse_quotas
 from brimline.core.time import MINUTE, SECOND
 from brimline.types import Usage
+from tests.thorough import examples
 
 
 def limit_set(text, concurrency=None):
@@ -24,6 +25,7 @@ def state(limits, now):
     )
 
 
+@examples(400)
 @given(
     st.lists(st.tuples(st.integers(0, 2 * SECOND), st.integers(1, 500), st.booleans()), max_size=40),
     st.integers(1, 5),
