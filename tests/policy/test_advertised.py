@@ -28,6 +28,29 @@ def test_a_bucket_that_holds_a_minute_is_used():
     assert not tally.refused
 
 
+@pytest.mark.parametrize(("latency", "rate"), [("4s", 500), ("1300ms", 500), ("500ms", 120)])
+def test_a_declared_flow_goes_on_when_the_first_reply_tells_of_the_same_limit(latency, rate):
+    """With a bucket of one second's worth; what was sent meanwhile flowed evenly, so the bucket has filled meanwhile."""
+    arena = Arena(f'[models."*"]\nlatency = "{latency}"\nrequests = {{ rate = "{rate}/min" }}')
+    arena.lane(quota=f"{rate}/min", requests=arena.prompts(100))
+    tally = arena.run().tally
+    seconds = (
+        float(latency.removesuffix("ms")) / 1000
+        if latency.endswith("ms")
+        else float(latency.removesuffix("s"))
+    )
+    assert tally.seconds <= 1.02 * (99 * 60 / rate + seconds)
+    assert not tally.refused
+
+
+def test_a_prompt_that_is_always_refused_holds_nobody_up():
+    poison = '[models."*"]\nlatency = "300ms"\n[[models."*".faults]]\nkind = "429"\nwhen = "prompt 7 "\n'
+    arena = Arena(poison)
+    arena.lane(requests=arena.prompts(500, text="prompt {n} "))
+    tally = arena.run(until=60).tally
+    assert tally.answered == 499
+
+
 @pytest.mark.parametrize("quota", ["", "1200/min"])
 @pytest.mark.parametrize("latency", ["300ms", "lognormal(1s, 0.5)"])
 def test_a_limit_that_halves_and_comes_back_is_followed(quota, latency):

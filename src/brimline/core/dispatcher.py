@@ -27,6 +27,9 @@ from brimline.core.steps import (
 )
 from brimline.types import Fault, Response, Usage
 
+OFTEN = 3
+"""A ticket that was refused for a rate so often lets the others go first: it may be the only one that is refused."""
+
 
 class Dispatcher(Scheduler):
     """Starts attempts as the limits allow, and settles them."""
@@ -198,7 +201,7 @@ class Dispatcher(Scheduler):
             lane.later[ticket] = when
             heapq.heappush(self._timers, (when, next(self._sequence), ticket))
         else:
-            self._queue(ticket, first=True)
+            self._queue(ticket, first=ticket.refusals < OFTEN)
         return TryAgain(ticket, fault, when)
 
     def _stop(

@@ -77,6 +77,11 @@ class Ticket:
         self.latency = 0
 
     @property
+    def refusals(self) -> int:
+        """How many of its attempts were refused without counting as tries, or are in flight."""
+        return self.attempts - self.tries - len(self.responses)
+
+    @property
     def is_answered(self) -> bool:
         """Whether every turn of the request has its response."""
         return self.answered >= self.request.turns

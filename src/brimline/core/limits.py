@@ -12,8 +12,9 @@ from brimline.core.learned import Learned
 from brimline.core.limiter import Limiter
 from brimline.core.past import Past
 from brimline.core.permit import CHARGED, NOTHING, Demand, NotUntil, Permit, Reason
-from brimline.core.quota import Dimension, Quota
+from brimline.core.quota import Dimension, Discipline, Quota
 from brimline.core.tide import Tide
+from brimline.core.time import MINUTE
 from brimline.types import Advert, Usage
 
 PLACES = {
@@ -262,9 +263,24 @@ class LimitSet:
         if key not in self.tides:
             if not advert.limit or advert.remaining is None:
                 return None
-            self.tides[key] = Tide(advert.dimension, counts_later=place == Dimension.OUTPUT_TOKENS)
+            self.tides[key] = Tide(
+                advert.dimension,
+                counts_later=place == Dimension.OUTPUT_TOKENS,
+                burst=self._burst(place, advert.limit, advert.window or MINUTE),
+            )
             self.counts_tokens = self.counts_tokens or place > 0
         return self.tides[key]
+
+    def _burst(self, place: int, limit: int, window: int) -> int | None:
+        """Return how much a declared flow that is no faster than an advertised limit lets out at once, if there is one."""
+        slower = [
+            quota.burst
+            for quota in self._quotas
+            if quota.dimension == place
+            and quota.discipline is Discipline.SMOOTH
+            and quota.amount * window <= limit * quota.window
+        ]
+        return min(slower, default=None)
 
     def accept(self, now: int, permit: Permit, usage: Usage | None) -> None:
         """Learn from an answer."""

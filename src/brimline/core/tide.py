@@ -39,6 +39,8 @@ class Tide:
         dimension: What is counted, as adverts name it.
         counts_later: Whether it is counted when it comes and not when it is asked for, as output tokens are. What is
             left then says little about what is on its way, so only the rate is followed.
+        burst: The most that can leave at once beside a flow that is no faster than this limit's, since something else is
+            declared; None: nobody knows.
 
     Attributes:
         dimension: What is counted, for people.
@@ -47,12 +49,13 @@ class Tide:
     """
 
     __slots__ = (
-        "_anchor", "_at", "_closes_at", "_counts_later", "_is_window", "_level", "_mark", "_most", "_size", "_told", "dimension", "limit", "rate",
+        "_anchor", "_at", "_burst", "_closes_at", "_counts_later", "_is_window", "_level", "_mark", "_most", "_size", "_told", "dimension", "limit", "rate",
     )  # fmt: skip
 
-    def __init__(self, dimension: str, *, counts_later: bool = False) -> None:
+    def __init__(self, dimension: str, *, counts_later: bool = False, burst: int | None = None) -> None:
         self.dimension = dimension.replace("_", " ")
         self._counts_later = counts_later
+        self._burst = burst
         self.limit = 0
         self.rate = 0.0
         self._size: float = inf
@@ -140,10 +143,22 @@ class Tide:
             self._measure(now, advert.remaining, advert.reset, is_fixed=advert.window is not None)
         before = self._level
         low = advert.remaining - (0 if self._counts_later else since)
-        self._level = min(self._level, low + self.rate * (now - started))
-        if is_first or not self._counts_later:
-            self._level = low if is_first else max(self._level, low)
+        high = low + self.rate * (now - started)
+        if is_first:
+            self._level = max(low, self._evenly(high))
+        else:
+            self._level = min(self._level, high)
+            if not self._counts_later:
+                self._level = max(self._level, low)
         return self._level > before
+
+    def _evenly(self, high: float) -> float:
+        """Return the level at the first reply, before which nothing was followed.
+
+        What was sent since its request may all have left just now, when the bucket could take in no more. Unless what is
+        declared has kept it to an even flow: then no more than its burst can have left faster than the bucket fills.
+        """
+        return -inf if self._burst is None else min(high, self._size - self._burst - 1)
 
     def _name(self, advert: Advert) -> None:
         """Take the amount and the window that are named."""
