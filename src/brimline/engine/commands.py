@@ -1,5 +1,6 @@
 """What can be said to a run that is alive: one command, one reply, each a line of JSON."""
 
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
@@ -81,4 +82,17 @@ Reply: TypeAlias = Done | Refused
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 decode_command = msgspec.json.Decoder(Command).decode
-decode_reply = msgspec.json.Decoder(Reply).decode
+
+
+@cache
+def _replies() -> msgspec.json.Decoder[Reply]:
+    return msgspec.json.Decoder(Reply)  # to make it takes longer than to start a run, which needs none
+
+
+def decode_reply(line: bytes) -> Reply:
+    """Read a reply.
+
+    Raises:
+        msgspec.DecodeError: It is none.
+    """
+    return _replies().decode(line)

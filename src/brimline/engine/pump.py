@@ -479,8 +479,7 @@ class Pump:
             finals = [final]
             await run.sink.keep(final)
         self._dispatcher.conclude(final.ticket)
-        now = self.clock.now()
-        run.finish(now, finals)
+        run.finish(self.clock.now(), finals)
 
     def _stop(self, stopped: Stopped) -> None:
         """Tell each run what it loses; none has to wait for another's disk."""
