@@ -30,7 +30,9 @@ def user(tmp_path):
     (tmp_path / "brimline.toml").write_text('[endpoints.lab]\nfunction = "answers:lab"\n')
     for name in ("data", "judge", "rephrase"):
         (tmp_path / name).mkdir()
-    (tmp_path / "judge" / "settings.json").write_text(json.dumps({"strict": SETTINGS}))
+    (tmp_path / "judge" / "settings.json").write_text(
+        json.dumps({"strict": SETTINGS, "far": {**SETTINGS, "api": "openai"}})
+    )
     (tmp_path / "judge" / "template.txt").write_text('Right? {"q": "{INPUT_PROMPT}"} {OUTPUT_RESPONSE}')
     (tmp_path / "judge" / "kind.txt").write_text("Kind? {OUTPUT_RESPONSE}")
     (tmp_path / "rephrase" / "settings.json").write_text(
@@ -104,6 +106,7 @@ def test_only_rephrasing_and_without_originals(user):
     [
         (("-j", "strict"), "--judge-folder and --judge go together"),
         (("-jf", "judge", "-j", "nobody"), "does not know nobody"),
+        (("-jf", "judge", "-j", "far"), "judge 'far': endpoint 'openai' needs a key: set OPENAI_API_KEY"),
         (("-rf", "rephrase"), "--rephrase-folder and --rephrase-model go together"),
         (("-or",), "nothing is rephrased"),
         (("-s", "matches"), "there is no scorer 'matches'"),

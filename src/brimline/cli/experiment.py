@@ -13,7 +13,9 @@ from brimline.cli.run import Terms, carry_out, read_terms
 from brimline.cli.score import Scoring, read_scoring
 from brimline.cli.summary import as_json
 from brimline.cli.text import clean, plural
+from brimline.config import Config
 from brimline.engine.options import Retry, RunOptions
+from brimline.engine.prepare import answering
 from brimline.engine.report import Report
 from brimline.errors import BrimlineError, ConfigError, InputError
 from brimline.evals.chain import judging_of, rephrasing_of
@@ -118,6 +120,8 @@ def run(*, argument: Path | None, option: Path | None, **given: Any) -> int:
     given["repeat"] = None
     folder, fresh = given.pop("data_folder"), given.pop("fresh")
     terms = read_terms(given)
+    if sequel.panel is not None:
+        _check_judges(sequel.panel, terms.config)
     given |= {"params": dict(given["params"]), "retry": Retry(given["retry"])}
     experiment = open_experiment(
         argument or option or Path(),
@@ -165,6 +169,15 @@ def _read_sequel(given: dict[str, Any]) -> _Sequel:
     return _Sequel(
         folder, models, rephrase["templates"], rephrase["parser"], not removes, only, scoring, panel
     )
+
+
+def _check_judges(panel: Panel, config: Config) -> None:
+    """Find judges that cannot be asked before the answers are paid for."""
+    for name, settings in panel.judges.items():
+        try:
+            list(answering(f"{settings['api']}/{settings['model_name']}", config))
+        except ConfigError as error:
+            raise ConfigError(f"judge '{name}': {error}") from None
 
 
 class _Sitting:

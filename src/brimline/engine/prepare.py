@@ -111,7 +111,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
 
     def check_model(model: str) -> str | None:
         try:
-            providers[model] = [*_answering(model, config)]
+            providers[model] = [*answering(model, config)]
         except ConfigError as error:
             if model.partition("/")[0] in config.endpoints:
                 unready.append(model)
@@ -140,7 +140,7 @@ def check_input(table: Table, recipe: Recipe, config: Config, *, with_keys: bool
     return Checked(plan, problems, identities, len(unready))
 
 
-def _answering(model: str, config: Config) -> Iterator[tuple[str, Provider]]:
+def answering(model: str, config: Config) -> Iterator[tuple[str, Provider]]:
     """Yield whatever may answer a model, by its reference, with its dialect; a function has none.
 
     Raises:
