@@ -48,12 +48,13 @@ async def test_the_official_client_gets_chats_plain_and_in_pieces(url):
     assert models == ["loud"]
 
 
-async def test_brimline_asks_it_and_its_failures_are_values(url):
+async def test_brimline_asks_it_and_its_failures_are_values(url, caplog):
     config = bl.Config(endpoints={"mine": bl.Endpoint(base_url=url, key="none")}, environment={})
     async with bl.Engine(config=config, max_tries=1) as engine:
         assert (await engine.ask("mine/loud", "hi")).text == "HI"
         failed = await engine.ask("mine/loud", "fail")
     assert (failed.fault.kind, "ValueError: no such word" in failed.fault.detail) == ("server_error", True)
+    assert caplog.messages == ["the model failed: ValueError('no such word')"], "who serves it sees it, too"
 
 
 async def test_a_model_that_blocks_answers_several_at_once():

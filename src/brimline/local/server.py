@@ -6,6 +6,7 @@ are asked at once as there are workers, and the others wait.
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ _MOST = 64 << 20
 
 _OWN = {"model", "messages", "prompt", "stream", "stream_options", "n", "user"}
 _encode = msgspec.json.Encoder().encode
+_log = logging.getLogger(__name__)
 
 
 class _Body(msgspec.Struct):
@@ -80,6 +82,7 @@ class Service:
         except web.HTTPException:
             raise
         except Exception as error:  # noqa: BLE001  a model's failure is its client's news
+            _log.warning("the model failed: %r", error)  # its repr, in which texts have no control characters
             return _error(500, f"the model failed: {type(error).__name__}: {error}", "server_error")
         return answered
 
