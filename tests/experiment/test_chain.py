@@ -123,6 +123,17 @@ def test_mistakes_are_named_before_anything_happens(user, arguments, words):
     assert [*(user.folder / "data").iterdir()] == []
 
 
+def test_rows_that_cannot_be_run_are_named_before_they_are_rephrased(user):
+    user.write("typo.jsonl", [{**ROWS[0], "api": "lap"}])
+    chain = ("experiment", "run", "typo.jsonl", "-mq", "60000", "-rf", "rephrase", "-r", "other")
+    done = user(*chain)
+    assert (done.returncode, "typo.jsonl:1: there is no endpoint 'lap'" in done.stderr) == (2, True), (
+        done.stderr
+    )
+    assert [*(user.folder / "data" / "output").iterdir()] == []
+    assert user(*chain, "--only-rephrase").returncode == 0, "somebody else runs them"
+
+
 def test_variables_come_from_a_file_on_request_only(user):
     (user.folder / ".env").write_text("OPENAI_API_KEY=sk-x\nOPENAI_BASE_URL=http://127.0.0.1:9/v1\n")
     user.environment.pop("OPENAI_API_KEY", None)

@@ -218,6 +218,8 @@ class _Sitting:
         """Rephrase the prompts; return the experiment that has them, or None if not all are."""
         sequel = self._sequel
         try:
+            if not sequel.is_only_rephrased:
+                self._experiment.check(self._experiment.options(**self._given), self._terms.config)
             rephrasing, asked, made = rephrasing_of(
                 self._experiment,
                 folder,

@@ -21,6 +21,7 @@ from brimline.data.rows import Row, Table
 from brimline.engine.engine import Engine
 from brimline.engine.execution import Execution
 from brimline.engine.options import RunOptions
+from brimline.engine.prepare import check_input, make_recipe
 from brimline.engine.prepared import Prepared, prepare
 from brimline.engine.report import Report
 from brimline.evals.data_folder import DataFolder, OutputFiles
@@ -62,6 +63,16 @@ class Experiment:
     def configured(self, config: Config) -> Config:
         """Return a configuration with its queues; what is declared for models holds beside them."""
         return self.queues.configured(config, self.max_attempts)
+
+    def check(self, options: RunOptions, config: Config) -> None:
+        """See that its rows can be run, where something else is paid for before.
+
+        Raises:
+            InputError: They cannot; all their problems are in it.
+            ConfigError: A template is none.
+        """
+        recipe = make_recipe(options, options.input.parent, config)
+        check_input(self._table(), recipe, config, with_keys=False).require()
 
     def prepare(self, options: RunOptions, config: Config) -> Prepared:
         """Check its rows and lock its results; where it cannot be run, no trace of it is left.
