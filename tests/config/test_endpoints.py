@@ -31,6 +31,14 @@ def load(tmp_path, monkeypatch):
 # Which endpoint answers.
 
 
+def test_a_function_takes_the_place_of_a_built_in_endpoint(load):
+    config = load('[endpoints.openai]\nfunction = "answers:echo"\n', OPENAI_API_KEY=KEY)
+    place = config.resolve("openai/gpt-4o")
+    assert (place.endpoint.function, place.endpoint.base_url, place.key()) == ("answers:echo", None, None)
+    with pytest.raises(ConfigError, match="neither a base URL nor a key"):
+        load('[endpoints.openai]\nfunction = "answers:echo"\nkey = "env:OPENAI_API_KEY"\n')
+
+
 def test_a_reference_names_its_endpoint_before_the_first_slash(load):
     config = load(LAB)
     for model in ("lab/x", "lab/meta/llama:free", "lab//x"):

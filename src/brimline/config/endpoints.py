@@ -119,6 +119,8 @@ def read_endpoint(section: Section, known: Endpoint | None) -> Endpoint:
     fallback = section.names("fallback")
     scenario = section.take("scenario", str)
     function = section.take("function", str)
+    if function is not None:  # it takes the place of whatever was there
+        known = Endpoint(fallback=known.fallback)
     provider = section.take("provider", str)
     base_url = section.take("base_url", str)
     key = section.take("key", str, is_secret=True)
