@@ -56,6 +56,10 @@ def test_what_cannot_be_scored_is_said(cli, results):
         (["sums.results.jsonl"], "Missing option '-s' / '--score'"),
         (["sums.results.jsonl", "-s", "nope"], "there is no scorer 'nope'"),
         (["sums.results.jsonl", "-s", "match", "--gate", "x"], "gate 'x' is none"),
+        (
+            ["sums.results.jsonl", "-s", "match", "--gate", "mtach > 1"],
+            "a score that is not given; there is match",
+        ),
         (["rows.jsonl", "-s", "match"], "rows.jsonl is no results file of brimline"),
         (["none.jsonl", "-s", "match"], "none.jsonl cannot be read"),
         (["sums.results.jsonl", "-s", "match", "-o", "sums.results.jsonl"], "holds the results themselves"),

@@ -56,7 +56,7 @@ def command(
     What cannot be scored is said for its row and never stops the others. A gate counts a row without a score as 0.
     """
     found = [find_scorer(spec) for spec in scorers]
-    checks = [parse_gate(text) for text in gates]
+    checks = _gates(gates, found)
     output = output or scored_file(results)
     scored = score_file(results, found, by=by, output=output)
     return show(scored, checks, output=output, to_json=to_json)
@@ -102,7 +102,24 @@ def read_scoring(given: dict[str, Any]) -> Scoring | None:
         if by or gates:
             raise ConfigError("--by and --gate are about scores", hint="Say which with --score.")
         return None
-    return Scoring([find_scorer(spec) for spec in specs], by, [parse_gate(text) for text in gates])
+    found = [find_scorer(spec) for spec in specs]
+    return Scoring(found, by, _gates(gates, found))
+
+
+def _gates(texts: tuple[str, ...], scorers: list[Scorer]) -> list[Gate]:
+    """Read gates, and see that their scores will be given; a function names its own only when it is called.
+
+    Raises:
+        ConfigError: One is none, or is about a score that nobody gives.
+    """
+    gates = [parse_gate(text) for text in texts]
+    names = [scorer.name for scorer in scorers]
+    for gate in gates:
+        if gate.score not in names and all(scorer.function is None for scorer in scorers):
+            raise ConfigError(
+                f"gate '{gate}' is about a score that is not given; there is {', '.join(names)}"
+            )
+    return gates
 
 
 def scored_file(results: Path) -> Path:
