@@ -3,17 +3,15 @@
 import asyncio
 import contextvars
 import functools
-import importlib
 import inspect
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from brimline.config import Endpoint
+from brimline.config.named import load_named
 from brimline.core.lane import Attempt
 from brimline.data.media import MediaError, embed
 from brimline.engine.foreign import fault_of, response_of
@@ -81,19 +79,7 @@ def find_function(endpoint: Endpoint) -> Any:
         ConfigError: There is nothing of that name, or its module fails.
     """
     reference = endpoint.function
-    if not isinstance(reference, str):
-        return reference
-    module, _, name = reference.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise ConfigError(f"'{reference}' cannot be loaded: {type(error).__name__}: {error}") from error
-    return found
+    return load_named(reference) if isinstance(reference, str) else reference
 
 
 def name_of(function: Any) -> str | None:

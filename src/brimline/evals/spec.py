@@ -1,15 +1,13 @@
 """Which scorer a word names: `match`, `numeric:abs=0.01,expected=total`, `schema:answer.json`, `module:function`."""
 
-import importlib
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from brimline.config.named import load_function
 from brimline.errors import ConfigError
 from brimline.evals.row import Row, ScoreError
 from brimline.evals.scorers import BUILT_IN, SHORT, Judge
@@ -106,16 +104,8 @@ def _unknown(name: str) -> Scorer:
 
 
 def _imported(reference: str) -> Scorer:
-    module, _, name = reference.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     try:
-        function = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        raise ConfigError(
-            f"scorer '{reference}' cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
-    if not callable(function):
-        raise ConfigError(f"scorer '{reference}' is no function")
-    return Scorer(name, function=function)
+        function = load_function(reference)
+    except ConfigError as error:
+        raise ConfigError(f"scorer {error}") from error
+    return Scorer(reference.partition(":")[2], function=function)

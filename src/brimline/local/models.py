@@ -1,12 +1,10 @@
 """What answers: a function of a prompt, or a pipeline of transformers, asked in threads so that none waits for another."""
 
-import importlib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from brimline.config.named import load_function
 from brimline.errors import ConfigError
 
 _RENAMED = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens", "stop": "stop_strings"}
@@ -66,16 +64,7 @@ def load_model(name: str, *, task: str = "text-generation") -> LocalModel:
 
 
 def _function(reference: str) -> LocalModel:
-    module, _, name = reference.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        raise ConfigError(f"'{reference}' cannot be loaded: {type(error).__name__}: {error}") from error
-    if not callable(function):
-        raise ConfigError(f"'{reference}' is no function")
+    function = load_function(reference)
 
     def answer(prompt: Prompt) -> Answer:
         given = function(prompt)
