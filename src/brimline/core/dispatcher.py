@@ -239,6 +239,8 @@ class Dispatcher(Scheduler):
         for route in routes:
             self._unline(route)
             route.stage.remove(route)
+            if lane.hedging is not None:
+                self._revise(route.scope)  # it may wait for a second attempt that it will not have
             self._tell(route.stage)  # others may have left to it what they cannot hold
         for stage in stopped:
             stage.stopped = what, fault
