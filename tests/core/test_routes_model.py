@@ -398,14 +398,14 @@ class Routing(RuleBasedStateMachine):
 
 ENOUGH = {
     "starts": 1000,
-    "looks too early": 60,
+    "looks too early": 30,
     "by others than the first of a pool": 300,
     "fell back": 30,
     "moved on": 15,
     "answered by a fallback": 20,
     "full windows": 60,
-    "lanes spared": 60,
-    "lanes stopped": 15,
+    "lanes spared": 30,
+    "lanes stopped": 4,
     "paused with requests waiting": 40,
     "only others can": 10,
 }
